@@ -1,0 +1,28 @@
+/*
+ * api.h - the API's meaning: requests checked field by field, jobs submitted, events as JSON.
+ *
+ * Endpoints are one table (endpoints.c). Each resource has a file. A field is honoured, or refused by name.
+ *
+ * Threads: handlers run on http's workers, job sinks on the conductor's thread; an exchange under way is
+ * shared by the two only through http's thread-safe replies and job_cancel.
+ */
+#ifndef THINKD_API_API_H
+#define THINKD_API_API_H
+
+#include "access/access.h"
+#include "config/config.h"
+#include "http/http.h"
+#include "job/job.h"
+
+struct api;
+
+enum err_code api_open(struct api **out, const struct config *cfg, const struct access *access,
+                       struct conductor *conductor, struct err *err);
+void api_close(struct api *a);
+const struct http_route *api_routes(const struct api *a, size_t *n); /* app of the routes is the struct api */
+void api_error_body(struct buf *body, const struct err *err);        /* {"error":{message,type,param,code}} */
+
+/* Row i of the endpoint table, for documents and tests: false past the end. */
+bool api_endpoint(size_t i, const char **method, const char **path);
+
+#endif
