@@ -17,44 +17,46 @@
 
 #define ERR_INVALID_REQUEST "invalid_request_error"
 
-/*    code                      status  type                 API code (NULL: null) */
-#define ERR_LIST(X)                                                                                          \
-    X(ERR_BAD_REQUEST, 400, ERR_INVALID_REQUEST, NULL)                                                       \
-    X(ERR_INVALID_JSON, 400, ERR_INVALID_REQUEST, NULL)                                                      \
-    X(ERR_MISSING_PARAMETER, 400, ERR_INVALID_REQUEST, "missing_required_parameter")                         \
-    X(ERR_UNKNOWN_PARAMETER, 400, ERR_INVALID_REQUEST, "unknown_parameter")                                  \
-    X(ERR_UNSUPPORTED_PARAMETER, 400, ERR_INVALID_REQUEST, "unsupported_parameter")                          \
-    X(ERR_INVALID_TYPE, 400, ERR_INVALID_REQUEST, "invalid_type")                                            \
-    X(ERR_INVALID_VALUE, 400, ERR_INVALID_REQUEST, "invalid_value")                                          \
-    X(ERR_UNSUPPORTED_VALUE, 400, ERR_INVALID_REQUEST, "unsupported_value")                                  \
-    X(ERR_INTEGER_BELOW_MIN, 400, ERR_INVALID_REQUEST, "integer_below_min_value")                            \
-    X(ERR_INTEGER_ABOVE_MAX, 400, ERR_INVALID_REQUEST, "integer_above_max_value")                            \
-    X(ERR_DECIMAL_BELOW_MIN, 400, ERR_INVALID_REQUEST, "decimal_below_min_value")                            \
-    X(ERR_DECIMAL_ABOVE_MAX, 400, ERR_INVALID_REQUEST, "decimal_above_max_value")                            \
-    X(ERR_STRING_TOO_LONG, 400, ERR_INVALID_REQUEST, "string_above_max_length")                              \
-    X(ERR_STRING_TOO_SHORT, 400, ERR_INVALID_REQUEST, "string_below_min_length")                             \
-    X(ERR_ARRAY_TOO_LONG, 400, ERR_INVALID_REQUEST, "array_above_max_length")                                \
-    X(ERR_ARRAY_TOO_SHORT, 400, ERR_INVALID_REQUEST, "array_below_min_length")                               \
-    X(ERR_EMPTY_ARRAY, 400, ERR_INVALID_REQUEST, "empty_array")                                              \
-    X(ERR_INVALID_SCHEMA, 400, ERR_INVALID_REQUEST, "invalid_json_schema")                                   \
-    X(ERR_CONTEXT_LENGTH, 400, ERR_INVALID_REQUEST, "context_length_exceeded")                               \
-    X(ERR_NO_KEY, 401, ERR_INVALID_REQUEST, NULL)                                                            \
-    X(ERR_INVALID_KEY, 401, ERR_INVALID_REQUEST, "invalid_api_key")                                          \
-    X(ERR_MODEL_NOT_FOUND, 404, ERR_INVALID_REQUEST, "model_not_found")                                      \
-    X(ERR_WRONG_ENDPOINT, 404, ERR_INVALID_REQUEST, NULL)                                                    \
-    X(ERR_NOT_FOUND, 404, ERR_INVALID_REQUEST, NULL)                                                         \
-    X(ERR_METHOD, 405, ERR_INVALID_REQUEST, NULL)                                                            \
-    X(ERR_TIMEOUT, 408, ERR_INVALID_REQUEST, NULL)                                                           \
-    X(ERR_TOO_LARGE, 413, ERR_INVALID_REQUEST, NULL)                                                         \
-    X(ERR_MEDIA_TYPE, 415, ERR_INVALID_REQUEST, NULL)                                                        \
-    X(ERR_HEADERS_TOO_LARGE, 431, ERR_INVALID_REQUEST, NULL)                                                 \
-    X(ERR_CANCELLED, 499, ERR_INVALID_REQUEST, NULL)                                                         \
-    X(ERR_SERVER, 500, "server_error", "server_error")                                                       \
-    X(ERR_BUSY, 503, "server_error", "server_is_overloaded")                                                 \
-    X(ERR_FILE, 500, "server_error", "server_error")    /* open, read, write */                              \
-    X(ERR_FORMAT, 500, "server_error", "server_error")  /* a file's content */                               \
-    X(ERR_CONFIG, 500, "server_error", "server_error")  /* options, config file */                           \
-    X(ERR_NETWORK, 500, "server_error", "server_error") /* an outgoing request */
+/* clang-format off */
+/*    code                       status  type                   API code (NULL: null) */
+#define ERR_LIST(X)\
+    X(ERR_BAD_REQUEST,            400,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_INVALID_JSON,           400,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_MISSING_PARAMETER,      400,   ERR_INVALID_REQUEST,  "missing_required_parameter")              \
+    X(ERR_UNKNOWN_PARAMETER,      400,   ERR_INVALID_REQUEST,  "unknown_parameter")                       \
+    X(ERR_UNSUPPORTED_PARAMETER,  400,   ERR_INVALID_REQUEST,  "unsupported_parameter")                   \
+    X(ERR_INVALID_TYPE,           400,   ERR_INVALID_REQUEST,  "invalid_type")                            \
+    X(ERR_INVALID_VALUE,          400,   ERR_INVALID_REQUEST,  "invalid_value")                           \
+    X(ERR_UNSUPPORTED_VALUE,      400,   ERR_INVALID_REQUEST,  "unsupported_value")                       \
+    X(ERR_INTEGER_BELOW_MIN,      400,   ERR_INVALID_REQUEST,  "integer_below_min_value")                 \
+    X(ERR_INTEGER_ABOVE_MAX,      400,   ERR_INVALID_REQUEST,  "integer_above_max_value")                 \
+    X(ERR_DECIMAL_BELOW_MIN,      400,   ERR_INVALID_REQUEST,  "decimal_below_min_value")                 \
+    X(ERR_DECIMAL_ABOVE_MAX,      400,   ERR_INVALID_REQUEST,  "decimal_above_max_value")                 \
+    X(ERR_STRING_TOO_LONG,        400,   ERR_INVALID_REQUEST,  "string_above_max_length")                 \
+    X(ERR_STRING_TOO_SHORT,       400,   ERR_INVALID_REQUEST,  "string_below_min_length")                 \
+    X(ERR_ARRAY_TOO_LONG,         400,   ERR_INVALID_REQUEST,  "array_above_max_length")                  \
+    X(ERR_ARRAY_TOO_SHORT,        400,   ERR_INVALID_REQUEST,  "array_below_min_length")                  \
+    X(ERR_EMPTY_ARRAY,            400,   ERR_INVALID_REQUEST,  "empty_array")                             \
+    X(ERR_INVALID_SCHEMA,         400,   ERR_INVALID_REQUEST,  "invalid_json_schema")                     \
+    X(ERR_CONTEXT_LENGTH,         400,   ERR_INVALID_REQUEST,  "context_length_exceeded")                 \
+    X(ERR_NO_KEY,                 401,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_INVALID_KEY,            401,   ERR_INVALID_REQUEST,  "invalid_api_key")                         \
+    X(ERR_MODEL_NOT_FOUND,        404,   ERR_INVALID_REQUEST,  "model_not_found")                         \
+    X(ERR_WRONG_ENDPOINT,         404,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_NOT_FOUND,              404,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_METHOD,                 405,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_TIMEOUT,                408,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_TOO_LARGE,              413,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_MEDIA_TYPE,             415,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_HEADERS_TOO_LARGE,      431,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_CANCELLED,              499,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_SERVER,                 500,   "server_error",       "server_error")                            \
+    X(ERR_BUSY,                   503,   "server_error",       "server_is_overloaded")                    \
+    X(ERR_FILE,                   500,   "server_error",       "server_error") /* open, read, write */    \
+    X(ERR_FORMAT,                 500,   "server_error",       "server_error") /* a file's content */     \
+    X(ERR_CONFIG,                 500,   "server_error",       "server_error") /* options, config file */ \
+    X(ERR_NETWORK,                500,   "server_error",       "server_error") /* an outgoing request */
+/* clang-format on */
 
 enum err_code {
     ERR_OK = 0,
