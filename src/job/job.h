@@ -23,11 +23,11 @@ enum job_item_kind { JOB_REASONING, JOB_MESSAGE };
 /* One output item as it stands: the fold of its events. */
 struct job_item {
     enum job_item_kind kind;
-    char id[64];           /* "rs_..." or "msg_..." + 48 hex */
+    char id[64]; /* "rs_..." or "msg_..." + 48 hex */
     size_t choice;
-    bool done;             /* item_done was sent */
-    bool complete;         /* status completed; else incomplete */
-    struct buf text;       /* a message's text; the summary's text of a reasoning item */
+    bool done;       /* item_done was sent */
+    bool complete;   /* status completed; else incomplete */
+    struct buf text; /* a message's text; the summary's text of a reasoning item */
 };
 
 struct job_choice {
@@ -45,30 +45,38 @@ struct job_view {
     size_t n_items;
     const struct job_choice *choices;
     size_t n_choices;
-    int64_t input_tokens, cached_tokens, output_tokens, reasoning_tokens; /* over all choices; the prompt once */
-    struct err err;        /* JOB_FAILED */
+    int64_t input_tokens, cached_tokens, output_tokens,
+        reasoning_tokens; /* over all choices; the prompt once */
+    struct err err;       /* JOB_FAILED */
     const struct plan *plan;
     uint64_t seed;
     int64_t started_ms, ended_ms; /* clock_wall_ms; ended_ms 0 while running */
 };
 
 enum job_event_kind {
-    JOB_EV_CREATED, JOB_EV_STARTED,               /* response.created, response.in_progress */
+    JOB_EV_CREATED,
+    JOB_EV_STARTED, /* response.created, response.in_progress */
     JOB_EV_ITEM_ADDED,
-    JOB_EV_SUMMARY_ADDED, JOB_EV_SUMMARY_DELTA, JOB_EV_SUMMARY_TEXT_DONE, JOB_EV_SUMMARY_DONE,
-    JOB_EV_PART_ADDED, JOB_EV_TEXT_DELTA, JOB_EV_TEXT_DONE, JOB_EV_PART_DONE,
+    JOB_EV_SUMMARY_ADDED,
+    JOB_EV_SUMMARY_DELTA,
+    JOB_EV_SUMMARY_TEXT_DONE,
+    JOB_EV_SUMMARY_DONE,
+    JOB_EV_PART_ADDED,
+    JOB_EV_TEXT_DELTA,
+    JOB_EV_TEXT_DONE,
+    JOB_EV_PART_DONE,
     JOB_EV_ITEM_DONE,
-    JOB_EV_CHOICE_DONE,                           /* chat: one choice ended; no Responses event, number 0 */
-    JOB_EV_THOUGHT_DELTA,                         /* raw thinking as it comes; number 0: not an API event */
-    JOB_EV_ENDED                                  /* the terminal event, by the view's status */
+    JOB_EV_CHOICE_DONE,   /* chat: one choice ended; no Responses event, number 0 */
+    JOB_EV_THOUGHT_DELTA, /* raw thinking as it comes; number 0: not an API event */
+    JOB_EV_ENDED          /* the terminal event, by the view's status */
 };
 
 struct job_event {
-    uint64_t number;       /* sequence_number: from 0, +1 each, no gaps */
+    uint64_t number; /* sequence_number: from 0, +1 each, no gaps */
     enum job_event_kind kind;
-    size_t item;           /* output_index */
+    size_t item; /* output_index */
     size_t choice;
-    struct str text;       /* of deltas; of *_DONE the whole text */
+    struct str text; /* of deltas; of *_DONE the whole text */
 };
 
 struct job_sink {
@@ -80,7 +88,7 @@ struct job_sink {
 struct job_spec {
     struct engine_prompt *prompt; /* the job takes its own reference */
     struct plan plan;
-    size_t choices;               /* 1..128 */
+    size_t choices; /* 1..128 */
     enum summary summary;
     struct str stops[4];
     size_t n_stops;
@@ -88,9 +96,13 @@ struct job_spec {
     uint64_t seed;
 };
 
-struct conductor_config { const struct engine_config *engine; int64_t jobs_max; };
+struct conductor_config {
+    const struct engine_config *engine;
+    int64_t jobs_max;
+};
 
-enum err_code conductor_open(struct conductor **out, const struct conductor_config *cfg, struct err *err); /* opens the engine too */
+enum err_code conductor_open(struct conductor **out, const struct conductor_config *cfg,
+                             struct err *err); /* opens the engine too */
 struct engine *conductor_engine(struct conductor *c);
 /* ERR_BUSY when jobs_max are running: no sink call was or will be made. *id may be cancelled at once. */
 enum err_code job_submit(struct conductor *c, const struct job_spec *spec, struct job_sink sink, uint64_t *id,

@@ -1,0 +1,148 @@
+/*
+ * engine.c - the front door: which kind, prompts' references, and the sending side of the commands.
+ *
+ * Commands are pushed, never waited for: a caller may be the one that the engine's sink waits for. They
+ * are bounded all the same, by ENGINE_WAITING_MAX for submissions and by live sequences for cancels.
+ *
+ * Threads: any may call; what the engine's thread owns is touched in batch.c only.
+ */
+#include "engine/engine_impl.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const struct engine_ops *const kinds[] = { &engine_local, &engine_echo };
+
+static const struct engine_ops *kind_named(const char *kind, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcmp(kind, kinds[i]->kind) == 0)
+            return kinds[i];
+    err_set(err, ERR_CONFIG, "engine", "There is no engine '%s'; use local or echo.", kind);
+    return NULL;
+}
+
+static void dispose(struct engine *e)
+{
+    mailbox_close(e->commands);
+    mailbox_close(e->opened);
+    mem_free(e->running);
+    mem_free(e);
+}
+
+enum err_code engine_open(struct engine **out, const struct engine_config *cfg, struct engine_sink sink,
+                          struct err *err)
+{
+    const struct engine_ops *ops = kind_named(cfg->kind, err);
+    if (!ops)
+        return ERR_CONFIG;
+    if (cfg->sequences_max < 1)
+        return err_set(err, ERR_CONFIG, "sequences_max", "sequences_max must be at least 1, but is %d.",
+                       cfg->sequences_max);
+    struct engine *e = mem_zalloc(sizeof *e);
+    e->ops = ops;
+    e->sink = sink;
+    e->sequences_max = cfg->sequences_max;
+    e->running = mem_array((size_t)cfg->sequences_max, sizeof(struct sequence *));
+    e->commands = mailbox_open(ENGINE_WAITING_MAX, sizeof(struct command));
+    e->opened = mailbox_open(1, sizeof(enum err_code));
+
+    /* The kind opens on the thread that will use it: a model is its thread's from the first byte. */
+    struct batch_start start = { e, cfg, err };
+    thread_start(&e->thread, "engine", batch_run, &start);
+    enum err_code code = ERR_OK;
+    mailbox_take(e->opened, &code, -1);
+    if (code) {
+        thread_join(&e->thread);
+        dispose(e);
+        return code;
+    }
+    *out = e;
+    return ERR_OK;
+}
+
+void engine_close(struct engine *e)
+{
+    if (!e)
+        return;
+    mailbox_push(e->commands, &(struct command){ .kind = COMMAND_CLOSE });
+    thread_join(&e->thread);
+    assert(atomic_load(&e->live) == 0);
+    dispose(e);
+}
+
+const struct engine_info *engine_info(const struct engine *e)
+{
+    return &e->info;
+}
+
+int64_t engine_tokens_generated(const struct engine *e)
+{
+    return atomic_load(&e->generated);
+}
+
+/* --- prompts --------------------------------------------------------------------------------------- */
+
+enum err_code engine_prompt_open(struct engine_prompt **out, const struct engine *e,
+                                 const struct engine_chat *chat, struct err *err)
+{
+    struct engine_prompt *p = mem_zalloc(sizeof *p);
+    atomic_init(&p->refs, 1);
+    enum err_code code = e->ops->prompt(e, chat, p, err);
+    if (!code && p->tokens >= e->info.context)
+        code =
+            err_set(err, ERR_CONTEXT_LENGTH, "messages",
+                    "This model's maximum context length is %lld tokens. However, your messages resulted in "
+                    "%s%lld tokens. Please reduce the length of the messages.",
+                    (long long)e->info.context, p->at_least ? "at least " : "", (long long)p->tokens);
+    if (code) {
+        engine_prompt_unref(p);
+        return code;
+    }
+    assert(p->tokens > 0);
+    *out = p;
+    return ERR_OK;
+}
+
+struct engine_prompt *engine_prompt_ref(struct engine_prompt *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+    return p;
+}
+
+void engine_prompt_unref(struct engine_prompt *p)
+{
+    if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    ids_free(&p->ids);
+    if (p->free_script)
+        p->free_script(p->script);
+    mem_free(p);
+}
+
+int64_t engine_prompt_tokens(const struct engine_prompt *p)
+{
+    return p->tokens;
+}
+
+/* --- sequences ------------------------------------------------------------------------------------- */
+
+bool engine_submit(struct engine *e, uint64_t seq, struct engine_prompt *prompt,
+                   const struct engine_params *params)
+{
+    if (atomic_fetch_add(&e->live, 1) >= (long long)e->sequences_max + ENGINE_WAITING_MAX) {
+        atomic_fetch_sub(&e->live, 1);
+        return false;
+    }
+    struct command c = { .kind = COMMAND_SUBMIT, .id = seq, .seq = sequence_open(seq, prompt, params) };
+    if (mailbox_push(e->commands, &c))
+        return true;
+    sequence_close(c.seq); /* the engine is being closed */
+    atomic_fetch_sub(&e->live, 1);
+    return false;
+}
+
+void engine_cancel(struct engine *e, uint64_t seq)
+{
+    mailbox_push(e->commands, &(struct command){ .kind = COMMAND_CANCEL, .id = seq });
+}

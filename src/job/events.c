@@ -1,0 +1,215 @@
+/*
+ * events.c - the fold: what an engine says of a job's sequences becomes its items and numbered events.
+ *
+ * The order is the API's. Per choice:
+ *   reasoning item added, [summary part added, deltas, text done, part done], item done,
+ *   message item added, part added, text deltas, text done, part done, item done, choice done.
+ * A choice that has begun to think has a reasoning item, with or without a summary, before its message.
+ * Items are numbered in the order in which they begin; every item that was added is done before the job's
+ * terminal event, as incomplete when its choice was cut off, failed or cancelled.
+ *
+ * The view that goes with an event already holds what the event says.
+ *
+ * Threads: the conductor's. Ownership: texts handed to the sink live in the items or until it returns.
+ */
+#include "base/clock.h"
+#include "base/rng.h"
+#include "job/job_impl.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+static bool is_numbered(enum job_event_kind kind)
+{
+    return kind != JOB_EV_CHOICE_DONE && kind != JOB_EV_THOUGHT_DELTA;
+}
+
+static void tell(struct job *j, enum job_event_kind kind, size_t item, size_t choice, struct str text)
+{
+    struct job_event ev = { .kind = kind, .item = item, .choice = choice, .text = text };
+    if (is_numbered(kind))
+        ev.number = j->events++;
+    j->sink.put(j->sink.ctx, &ev, &j->view);
+}
+
+/* --- items ----------------------------------------------------------------------------------------- */
+
+static size_t add_item(struct job *j, enum job_item_kind kind, size_t choice)
+{
+    size_t at = j->view.n_items;
+    if (at == j->items_cap) {
+        j->items_cap = at ? 2 * at : 4;
+        j->items = mem_realloc(j->items, j->items_cap * sizeof *j->items);
+        j->view.items = j->items;
+    }
+    struct job_item *item = &j->items[at];
+    *item = (struct job_item){ .kind = kind, .choice = choice };
+    char own[9]; /* with the job's digits: 48, of which the last are the same for all of its items */
+    rng_os_hex(own, 8);
+    snprintf(item->id, sizeof item->id, "%s_%s%s", kind == JOB_REASONING ? "rs" : "msg", own, j->hex);
+    j->view.n_items++;
+    tell(j, JOB_EV_ITEM_ADDED, at, choice, (struct str){ 0 });
+    return at;
+}
+
+static void finish_item(struct job *j, size_t at, bool complete)
+{
+    struct job_item *item = &j->items[at];
+    assert(!item->done);
+    item->done = true;
+    item->complete = complete;
+    tell(j, JOB_EV_ITEM_DONE, at, item->choice, buf_str(&item->text));
+}
+
+/* A delta belongs to the item before the sink hears of it. */
+static void put_delta(struct job *j, enum job_event_kind kind, size_t at, struct str text)
+{
+    if (text.len == 0)
+        return;
+    buf_put_str(&j->items[at].text, text);
+    tell(j, kind, at, j->items[at].choice, text);
+}
+
+/* --- a choice's thought ---------------------------------------------------------------------------- */
+
+static void put_summary(struct job *j, struct line *l, struct str text)
+{
+    if (text.len && !l->part_open) {
+        l->part_open = true;
+        tell(j, JOB_EV_SUMMARY_ADDED, l->reasoning, j->items[l->reasoning].choice, (struct str){ 0 });
+    }
+    put_delta(j, JOB_EV_SUMMARY_DELTA, l->reasoning, text);
+}
+
+static void put_thought(struct job *j, size_t choice, struct str text)
+{
+    struct line *l = &j->lines[choice];
+    if (l->reasoning == NO_ITEM)
+        l->reasoning = add_item(j, JOB_REASONING, choice);
+    if (text.len == 0)
+        return;
+    tell(j, JOB_EV_THOUGHT_DELTA, l->reasoning, choice, text);
+    struct buf summary = { 0 };
+    summarizer_put(&l->summarizer, text, &summary);
+    put_summary(j, l, buf_str(&summary));
+    buf_free(&summary);
+}
+
+static void end_thought(struct job *j, size_t choice, bool complete)
+{
+    struct line *l = &j->lines[choice];
+    if (l->reasoning == NO_ITEM || j->items[l->reasoning].done)
+        return;
+    struct buf summary = { 0 };
+    summarizer_end(&l->summarizer, &summary);
+    put_summary(j, l, buf_str(&summary));
+    buf_free(&summary);
+    if (l->part_open) {
+        struct str text = buf_str(&j->items[l->reasoning].text);
+        tell(j, JOB_EV_SUMMARY_TEXT_DONE, l->reasoning, choice, text);
+        tell(j, JOB_EV_SUMMARY_DONE, l->reasoning, choice, text);
+    }
+    finish_item(j, l->reasoning, complete);
+}
+
+/* --- a choice's answer ----------------------------------------------------------------------------- */
+
+static void begin_message(struct job *j, size_t choice)
+{
+    struct line *l = &j->lines[choice];
+    if (l->message != NO_ITEM)
+        return;
+    l->message = add_item(j, JOB_MESSAGE, choice);
+    tell(j, JOB_EV_PART_ADDED, l->message, choice, (struct str){ 0 });
+}
+
+static void end_message(struct job *j, size_t choice, bool complete)
+{
+    struct line *l = &j->lines[choice];
+    if (l->message == NO_ITEM)
+        return;
+    struct str text = buf_str(&j->items[l->message].text);
+    tell(j, JOB_EV_TEXT_DONE, l->message, choice, text);
+    tell(j, JOB_EV_PART_DONE, l->message, choice, text);
+    finish_item(j, l->message, complete);
+}
+
+/* --- a job ----------------------------------------------------------------------------------------- */
+
+void job_begin(struct job *j)
+{
+    j->view.started_ms = clock_wall_ms();
+    tell(j, JOB_EV_CREATED, 0, 0, (struct str){ 0 });
+    tell(j, JOB_EV_STARTED, 0, 0, (struct str){ 0 });
+}
+
+/* The engine's totals are per sequence; the job's are their sums, the prompt counted once. */
+static void count(struct job *j, size_t choice, const struct heard *h)
+{
+    struct job_choice *c = &j->choices[choice];
+    j->view.output_tokens += h->output_tokens - c->output_tokens;
+    j->view.reasoning_tokens += h->thinking_tokens - c->reasoning_tokens;
+    if (h->cached_tokens > j->view.cached_tokens)
+        j->view.cached_tokens = h->cached_tokens;
+    c->output_tokens = h->output_tokens;
+    c->reasoning_tokens = h->thinking_tokens;
+    c->closed_by_budget = h->closed_by_budget;
+}
+
+void job_hear(struct job *j, size_t choice, const struct heard *h)
+{
+    struct line *l = &j->lines[choice];
+    count(j, choice, h);
+    if (h->kind != ENGINE_TEXT)
+        return;
+    if (h->stage == ENGINE_THINKING) {
+        put_thought(j, choice, h->text);
+        return;
+    }
+    l->answering = true;
+    end_thought(j, choice, true);
+    if (h->text.len == 0)
+        return;
+    begin_message(j, choice);
+    put_delta(j, JOB_EV_TEXT_DELTA, l->message, h->text);
+}
+
+void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, bool failed)
+{
+    struct job_choice *c = &j->choices[choice];
+    struct line *l = &j->lines[choice];
+    bool complete = !failed && finish == FINISH_STOP;
+    assert(!c->ended && j->running > 0);
+    end_thought(j, choice, complete || l->answering);
+    /* An answer may be empty, and is still an answer; cut off inside the thought there is none. */
+    if (complete || (!failed && finish == FINISH_LENGTH && l->answering))
+        begin_message(j, choice);
+    end_message(j, choice, complete);
+    c->ended = true;
+    c->finish = finish;
+    j->running--;
+    tell(j, JOB_EV_CHOICE_DONE, l->message == NO_ITEM ? 0 : l->message, choice, (struct str){ 0 });
+}
+
+static enum job_status status_of(const struct job *j)
+{
+    enum job_status status = JOB_COMPLETED;
+    if (j->err.code)
+        return JOB_FAILED;
+    for (size_t i = 0; i < j->view.n_choices; i++) {
+        if (j->choices[i].finish == FINISH_CANCELLED)
+            return JOB_CANCELLED;
+        if (j->choices[i].finish == FINISH_LENGTH)
+            status = JOB_INCOMPLETE;
+    }
+    return status;
+}
+
+void job_end(struct job *j)
+{
+    assert(j->running == 0 && j->view.status == JOB_IN_PROGRESS);
+    j->view.status = status_of(j);
+    j->view.err = j->err;
+    j->view.ended_ms = clock_wall_ms();
+    tell(j, JOB_EV_ENDED, 0, 0, (struct str){ 0 });
+}

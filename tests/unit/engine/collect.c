@@ -1,0 +1,144 @@
+/*
+ * collect.c - see collect.h.
+ */
+#include "collect.h"
+
+#include "test.h"
+
+static const char *check(struct collected *s, const struct engine_event *ev)
+{
+    if (s->ends)
+        return "an event after the end";
+    if (ev->output_tokens < s->output_tokens || ev->thinking_tokens < s->thinking_tokens)
+        return "totals fell";
+    if (ev->thinking_tokens > ev->output_tokens || ev->output_tokens > s->output_tokens + 1)
+        return "totals do not fit";
+    if (ev->kind == ENGINE_TEXT && ev->text.len && !utf8_valid(ev->text))
+        return "half a character";
+    if (ev->kind == ENGINE_TEXT && ev->stage == ENGINE_THINKING && s->answering)
+        return "back to thinking";
+    return NULL;
+}
+
+static void put(void *ctx, const struct engine_event *ev)
+{
+    struct collector *c = ctx;
+    pthread_mutex_lock(&c->gate);
+    pthread_mutex_unlock(&c->gate);
+    pthread_mutex_lock(&c->lock);
+    struct collected *s = &c->seqs[ev->seq % COLLECT_MAX];
+    const char *wrong = check(s, ev);
+    if (wrong && !c->wrong)
+        c->wrong = wrong;
+    s->output_tokens = ev->output_tokens;
+    s->thinking_tokens = ev->thinking_tokens;
+    c->events++;
+    if (s->events++ == 0)
+        s->first_event = c->events;
+    if (ev->kind == ENGINE_TEXT) {
+        s->answering |= ev->stage == ENGINE_ANSWER && ev->text.len;
+        buf_put_str(ev->stage == ENGINE_THINKING ? &s->thought : &s->answer, ev->text);
+    } else {
+        s->ends++;
+        s->order = ++c->ends;
+        s->failed = ev->kind == ENGINE_FAILED;
+        s->finish = ev->finish;
+        s->closed_by_budget = ev->closed_by_budget;
+        s->err = ev->err;
+    }
+    pthread_cond_broadcast(&c->news);
+    pthread_mutex_unlock(&c->lock);
+}
+
+struct collector *collect_open(const struct engine_config *cfg)
+{
+    struct collector *c = mem_zalloc(sizeof *c);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_mutex_init(&c->gate, NULL);
+    pthread_cond_init(&c->news, NULL);
+    struct err err = { 0 };
+    if (engine_open(&c->engine, cfg, (struct engine_sink){ put, c }, &err))
+        fail_msg("%s", err.message);
+    return c;
+}
+
+struct collector *collect_echo(void)
+{
+    return collect_open(&(struct engine_config){ .kind = "echo", .sequences_max = 64 });
+}
+
+void collect_engine_close(struct collector *c)
+{
+    engine_close(c->engine);
+    c->engine = NULL;
+}
+
+void collect_close(struct collector *c)
+{
+    collect_engine_close(c);
+    for (size_t i = 0; i < COLLECT_MAX; i++) {
+        assert_true(c->seqs[i].events == 0 || c->seqs[i].ends == 1);
+        buf_free(&c->seqs[i].thought);
+        buf_free(&c->seqs[i].answer);
+    }
+    if (c->wrong)
+        fail_msg("%s", c->wrong);
+    pthread_mutex_destroy(&c->lock);
+    pthread_mutex_destroy(&c->gate);
+    pthread_cond_destroy(&c->news);
+    mem_free(c);
+}
+
+struct engine_prompt *collect_prompt(struct collector *c, const char *message, bool think)
+{
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", message);
+    struct engine_prompt *p = NULL;
+    struct err err = { 0 };
+    if (engine_prompt_open(&p, c->engine, &(struct engine_chat){ messages, "medium", think }, &err))
+        fail_msg("%s", err.message);
+    json_decref(messages);
+    return p;
+}
+
+struct engine_params collect_params(int64_t tokens_max)
+{
+    return (struct engine_params){ .tokens_max = tokens_max, .think_tokens_max = -1, .top_p = 1 };
+}
+
+void collect_submit(struct collector *c, uint64_t seq, struct engine_prompt *prompt,
+                    const struct engine_params *params)
+{
+    assert_true(seq < COLLECT_MAX);
+    assert_true(engine_submit(c->engine, seq, prompt, params));
+}
+
+const struct collected *collect_wait(struct collector *c, uint64_t seq)
+{
+    pthread_mutex_lock(&c->lock);
+    while (!c->seqs[seq].ends)
+        pthread_cond_wait(&c->news, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+    return &c->seqs[seq];
+}
+
+void collect_wait_tokens(struct collector *c, uint64_t seq, int64_t tokens)
+{
+    pthread_mutex_lock(&c->lock);
+    while (c->seqs[seq].output_tokens < tokens && !c->seqs[seq].ends)
+        pthread_cond_wait(&c->news, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+}
+
+const struct collected *collect_run(struct collector *c, uint64_t seq, const char *message, bool think,
+                                    const struct engine_params *params)
+{
+    struct engine_prompt *p = collect_prompt(c, message, think);
+    collect_submit(c, seq, p, params);
+    engine_prompt_unref(p);
+    return collect_wait(c, seq);
+}
+
+const char *collect_text(const struct buf *b)
+{
+    return b->len ? b->ptr : "";
+}

@@ -1,0 +1,399 @@
+/*
+ * echo.c - the promises of every sequence, checked to the token on the echo engine.
+ */
+#include "collect.h"
+#include "test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SENTENCE        "\nTime is up for thinking.\n" /* the echo engine's closing sentence: 5 tokens */
+#define SENTENCE_TOKENS 5
+
+static int open_echo(void **state)
+{
+    *state = collect_echo();
+    return 0;
+}
+
+static int close_echo(void **state)
+{
+    collect_close(*state);
+    return 0;
+}
+
+static void thinks_then_answers(void **state)
+{
+    struct engine_params p = collect_params(1000);
+    const struct collected *s = collect_run(*state, 1, "What is  2 plus 2?", true, &p);
+    assert_string_equal(collect_text(&s->thought),
+                        "Word 1 is \"What\".\nWord 2 is \"is\".\nWord 3 is \"2\".\n"
+                        "Word 4 is \"plus\".\nWord 5 is \"2?\".\n");
+    assert_string_equal(collect_text(&s->answer), "What is  2 plus 2?");
+    assert_int_equal(s->thinking_tokens, 2 + 5 * 4);
+    assert_int_equal(s->output_tokens, 2 + 5 * 4 + 5 + 1);
+    assert_int_equal(s->finish, FINISH_STOP);
+    assert_false(s->closed_by_budget);
+    assert_int_equal(s->events, s->output_tokens + 1); /* one a step, and the end */
+}
+
+static void answers_without_thinking(void **state)
+{
+    struct engine_params p = collect_params(1000);
+    const struct collected *s = collect_run(*state, 1, "  Grüße, 世界! ", false, &p);
+    assert_string_equal(collect_text(&s->thought), "");
+    assert_string_equal(collect_text(&s->answer), "Grüße, 世界! "); /* blanks before an answer are layout */
+    assert_int_equal(s->thinking_tokens, 0);
+    assert_int_equal(s->output_tokens, 3);
+}
+
+static void counts_prompt_tokens(void **state)
+{
+    struct engine_prompt *p = collect_prompt(*state, "one two three", true);
+    assert_int_equal(engine_prompt_tokens(p), 1 + 1 + 3);
+    engine_prompt_unref(p);
+}
+
+/* Every budget, every limit: the bounds that sequence.c promises, each from first principles. */
+static void budgets_bind(void **state)
+{
+    static const int64_t caps[] = { 0, 1, 2, 5, 6, 10, 50, -1 }, limits[] = { 1, 2, 3, 7, 8, 16, 30, 100 };
+    uint64_t seq = 0;
+    for (size_t c = 0; c < ARRAY_LEN(caps); c++)
+        for (size_t l = 0; l < ARRAY_LEN(limits); l++) {
+            struct engine_params p = collect_params(limits[l]);
+            p.think_tokens_max = caps[c];
+            p.answer_tokens_min = limits[l] / 4;
+            const struct collected *s = collect_run(*state, ++seq, "/ponder", true, &p);
+            assert_true(s->closed_by_budget || s->output_tokens == limits[l]);
+            assert_true(s->output_tokens <= limits[l]);
+            if (caps[c] >= 0) /* the open marker is a thought's first token and comes before any bound */
+                assert_true(s->thinking_tokens <= (caps[c] ? caps[c] : 1) + SENTENCE_TOKENS + 1);
+            if (limits[l] >= 8) {
+                assert_true(s->output_tokens - s->thinking_tokens >= 2); /* "Done." and the end */
+                assert_int_equal(s->finish, FINISH_STOP);
+                assert_string_equal(collect_text(&s->answer), "Done.");
+            }
+        }
+}
+
+static void closing_is_exact(void **state)
+{
+    struct engine_params p = collect_params(1000);
+    p.think_tokens_max = 4;
+    p.answer_tokens_min = 100;
+    const struct collected *s = collect_run(*state, 1, "/ponder", true, &p);
+    assert_string_equal(collect_text(&s->thought), "1 2 3" SENTENCE);
+    assert_string_equal(collect_text(&s->answer), "Done.");
+    assert_int_equal(s->thinking_tokens, 4 + SENTENCE_TOKENS + 1);
+    assert_int_equal(s->output_tokens, 4 + SENTENCE_TOKENS + 1 + 2);
+    assert_true(s->closed_by_budget);
+
+    p.think_tokens_max = 0; /* closed at once: no sentence to explain what was not there */
+    s = collect_run(*state, 2, "/ponder", true, &p);
+    assert_string_equal(collect_text(&s->thought), "");
+    assert_string_equal(collect_text(&s->answer), "Done.");
+    assert_int_equal(s->thinking_tokens, 2);
+}
+
+static void thinking_leaves_room(void **state)
+{
+    struct engine_params p = collect_params(100);
+    p.answer_tokens_min = 25;
+    const struct collected *s = collect_run(*state, 1, "/ponder", true, &p);
+    assert_int_equal(s->thinking_tokens, 75);
+    assert_string_equal(collect_text(&s->answer), "Done.");
+    assert_true(s->closed_by_budget);
+    assert_true(str_ends(buf_str(&s->thought), STR(SENTENCE)));
+}
+
+static void context_end_binds(void **state)
+{
+    (void)state;
+    struct collector *c =
+        collect_open(&(struct engine_config){ .kind = "echo", .context = 40, .sequences_max = 1 });
+    assert_int_equal(engine_info(c->engine)->thinking_tokens, 10);
+    struct engine_params p = collect_params(1000);
+    p.answer_tokens_min = 5;
+    const struct collected *s = collect_run(c, 1, "/ponder", true, &p); /* a prompt of 3 */
+    assert_int_equal(s->thinking_tokens, 37 - 5);
+    assert_int_equal(s->finish, FINISH_STOP);
+    s = collect_run(c, 2, "/endless", false, &p);
+    assert_int_equal(s->output_tokens, 37);
+    assert_int_equal(s->finish, FINISH_LENGTH);
+
+    char words[256] = "";
+    for (int i = 0; i < 38; i++)
+        strcat(words, "w ");
+    json_t *m = json_pack("[{s:s, s:s}]", "role", "user", "content", words);
+    struct engine_prompt *prompt = NULL;
+    struct err err = { 0 };
+    assert_int_equal(engine_prompt_open(&prompt, c->engine, &(struct engine_chat){ m, NULL, true }, &err),
+                     ERR_CONTEXT_LENGTH);
+    assert_string_equal(err.message,
+                        "This model's maximum context length is 40 tokens. However, your messages "
+                        "resulted in 40 tokens. Please reduce the length of the messages.");
+    assert_null(prompt);
+    json_decref(m);
+    collect_close(c);
+}
+
+static void length_cuts(void **state)
+{
+    struct engine_params p = collect_params(5);
+    const struct collected *s = collect_run(*state, 1, "/count 10", false, &p);
+    assert_string_equal(collect_text(&s->answer), "1 2 3 4 5");
+    assert_int_equal(s->output_tokens, 5);
+    assert_int_equal(s->finish, FINISH_LENGTH);
+    s = collect_run(*state, 2, "/count 4", false, &p); /* the end token is the fifth */
+    assert_int_equal(s->output_tokens, 5);
+    assert_int_equal(s->finish, FINISH_STOP);
+}
+
+static void stops_stop(void **state)
+{
+    static const struct {
+        const char *stops[2];
+        const char *answer;
+        int64_t tokens;
+    } cases[] = {
+        { { "4" }, "1 2 3 ", 4 },          /* inside a token: what stands before it is shown */
+        { { " 4 5" }, "1 2 3", 5 },        /* over two tokens */
+        { { "4 6", "5" }, "1 2 3 4 ", 5 }, /* a beginning that comes to nothing is shown */
+        { { "1" }, "", 1 },
+        { { "zzz" }, "1 2 3 4 5 6 7 8", 9 },
+        { { "8 9" }, "1 2 3 4 5 6 7 8", 9 }, /* held back to the end, and shown then */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct engine_params p = collect_params(100);
+        for (size_t k = 0; k < 2 && cases[i].stops[k]; k++)
+            p.stops[p.n_stops++] = str_from(cases[i].stops[k]);
+        const struct collected *s = collect_run(*state, i, "/count 8", false, &p);
+        assert_string_equal(collect_text(&s->answer), cases[i].answer);
+        assert_int_equal(s->output_tokens, cases[i].tokens);
+        assert_int_equal(s->finish, FINISH_STOP);
+    }
+}
+
+static void stops_leave_thoughts_alone(void **state)
+{
+    struct engine_params p = collect_params(1000);
+    p.stops[p.n_stops++] = STR("is");
+    const struct collected *s = collect_run(*state, 1, "that is it", true, &p);
+    assert_true(str_find(buf_str(&s->thought), STR(" is \"it\"")) != SIZE_MAX);
+    assert_string_equal(collect_text(&s->answer), "that ");
+}
+
+static void ignore_eos_goes_on(void **state)
+{
+    struct engine_params p = collect_params(20);
+    p.ignore_eos = true;
+    const struct collected *s = collect_run(*state, 1, "/count 3", false, &p);
+    assert_string_equal(collect_text(&s->answer), "1 2 3");
+    assert_int_equal(s->output_tokens, 20);
+    assert_int_equal(s->finish, FINISH_LENGTH);
+}
+
+static void fails_once(void **state)
+{
+    struct engine_params p = collect_params(100);
+    const struct collected *s = collect_run(*state, 1, "/fail", false, &p);
+    assert_true(s->failed);
+    assert_int_equal(s->err.code, ERR_SERVER);
+    assert_string_equal(collect_text(&s->answer), "This will fail.");
+    assert_int_equal(s->output_tokens, 3);
+}
+
+static void holds_until_cancelled(void **state)
+{
+    struct collector *c = *state;
+    struct engine_prompt *hold = collect_prompt(c, "/hold 3", true);
+    struct engine_params p = collect_params(1000);
+    collect_submit(c, 1, hold, &p);
+    collect_wait_tokens(c, 1, 2 + 2 * 4 + 3);
+    const struct collected *other = collect_run(c, 2, "hello", false, &p); /* others are not held up */
+    assert_string_equal(collect_text(&other->answer), "hello");
+    assert_int_equal(c->seqs[1].ends, 0);
+    engine_cancel(c->engine, 1);
+    const struct collected *s = collect_wait(c, 1);
+    assert_int_equal(s->finish, FINISH_CANCELLED);
+    assert_string_equal(collect_text(&s->answer), "1 2 3");
+    assert_int_equal(s->output_tokens, 2 + 2 * 4 + 3);
+    engine_cancel(c->engine, 1);  /* ended already */
+    engine_cancel(c->engine, 99); /* never was */
+    engine_prompt_unref(hold);
+}
+
+static void release_lets_go(void **state)
+{
+    struct collector *c = *state;
+    struct engine_prompt *hold = collect_prompt(c, "/hold 1", false);
+    struct engine_params p = collect_params(100);
+    collect_submit(c, 1, hold, &p);
+    collect_wait_tokens(c, 1, 1);
+    collect_run(c, 2, "/release", true, &p);
+    const struct collected *s = collect_wait(c, 1);
+    assert_int_equal(s->finish, FINISH_STOP);
+    assert_int_equal(s->output_tokens, 2);
+    collect_run(c, 3, "/release", false, &p); /* before there is one: the next goes through */
+    collect_submit(c, 4, hold, &p);
+    assert_int_equal(collect_wait(c, 4)->finish, FINISH_STOP);
+    engine_prompt_unref(hold);
+}
+
+/* The engine is stopped inside the sink of a token; a cancel that is sent then lets no further one through. */
+static void cancel_takes_one_step(void **state)
+{
+    struct collector *c = *state;
+    struct engine_prompt *endless = collect_prompt(c, "/endless", false);
+    struct engine_params p = collect_params(100000);
+    for (uint64_t seq = 0; seq < 50; seq++) {
+        collect_submit(c, seq, endless, &p);
+        collect_wait_tokens(c, seq, 3);
+        pthread_mutex_lock(&c->gate);
+        pthread_mutex_lock(&c->lock);
+        int64_t before = c->seqs[seq].output_tokens;
+        pthread_mutex_unlock(&c->lock);
+        engine_cancel(c->engine, seq);
+        pthread_mutex_unlock(&c->gate);
+        const struct collected *s = collect_wait(c, seq);
+        assert_int_equal(s->finish, FINISH_CANCELLED);
+        assert_true(s->output_tokens <= before + 1); /* the one whose event was on its way */
+    }
+    engine_prompt_unref(endless);
+}
+
+static void waits_in_order(void **state)
+{
+    (void)state;
+    struct collector *c = collect_open(&(struct engine_config){ .kind = "echo", .sequences_max = 2 });
+    struct engine_prompt *hold = collect_prompt(c, "/hold 1", false),
+                         *word = collect_prompt(c, "word", false);
+    struct engine_params p = collect_params(100);
+    collect_submit(c, 0, hold, &p);
+    collect_submit(c, 1, hold, &p);
+    for (uint64_t seq = 2; seq < 40; seq++)
+        collect_submit(c, seq, word, &p);
+    engine_cancel(c->engine, 39); /* while it waits */
+    const struct collected *s = collect_wait(c, 39);
+    assert_int_equal(s->finish, FINISH_CANCELLED);
+    assert_int_equal(s->output_tokens, 0);
+    assert_int_equal(c->seqs[2].ends, 0);
+    engine_cancel(c->engine, 0);
+    for (uint64_t seq = 2; seq < 39; seq++)
+        assert_int_equal(collect_wait(c, seq)->finish, FINISH_STOP);
+    for (uint64_t seq = 3; seq < 39; seq++)
+        assert_true(c->seqs[seq].order > c->seqs[seq - 1].order);
+    engine_prompt_unref(hold);
+    engine_prompt_unref(word);
+    collect_close(c); /* 1 still holds: the close fails it */
+}
+
+static void close_fails_what_runs(void **state)
+{
+    (void)state;
+    struct collector *c = collect_open(&(struct engine_config){ .kind = "echo", .sequences_max = 2 });
+    struct engine_prompt *hold = collect_prompt(c, "/hold 1", false);
+    struct engine_params p = collect_params(100);
+    for (uint64_t seq = 0; seq < 5; seq++)
+        collect_submit(c, seq, hold, &p);
+    collect_wait_tokens(c, 1, 1);
+    collect_engine_close(c);
+    for (uint64_t seq = 0; seq < 5; seq++) {
+        assert_int_equal(c->seqs[seq].ends, 1);
+        assert_true(c->seqs[seq].failed);
+        assert_int_equal(c->seqs[seq].output_tokens, seq < 2);
+    }
+    engine_prompt_unref(hold); /* a prompt may outlive its engine */
+    collect_close(c);
+}
+
+static void seeds_decide(void **state)
+{
+    struct engine_params p = collect_params(100);
+    p.temperature = 1;
+    const struct collected *s[5];
+    const uint64_t seeds[5][2] = { { 7, 0 }, { 7, 0 }, { 7, 1 }, { 8, 0 }, { 1, 7 } };
+    for (size_t i = 0; i < 5; i++) {
+        p.seed = seeds[i][0];
+        p.stream = seeds[i][1];
+        s[i] = collect_run(*state, i, "/random 30", true, &p);
+    }
+    assert_string_equal(s[0]->answer.ptr, s[1]->answer.ptr);
+    for (size_t i = 2; i < 5; i++)
+        for (size_t k = 1; k < i; k++)
+            assert_string_not_equal(s[i]->answer.ptr, s[k]->answer.ptr);
+    p.temperature = 0;
+    const struct collected *greedy = collect_run(*state, 9, "/random 3", false, &p);
+    assert_string_equal(collect_text(&greedy->answer), "0 0 0");
+}
+
+static void generated_is_the_sum(void **state)
+{
+    struct collector *c = *state;
+    int64_t before = engine_tokens_generated(c->engine), sum = 0;
+    struct engine_params p = collect_params(50);
+    for (uint64_t seq = 0; seq < 20; seq++) {
+        char message[32];
+        snprintf(message, sizeof message, "/count %d", (int)(seq * 4));
+        sum += collect_run(c, seq, message, seq % 2, &p)->output_tokens;
+    }
+    assert_int_equal(engine_tokens_generated(c->engine) - before, sum);
+}
+
+static void refuses_what_it_cannot(void **state)
+{
+    (void)state;
+    struct engine *e;
+    struct err err = { 0 };
+    struct engine_sink none = { 0 };
+    struct engine_config cfg = { .kind = "nothing", .sequences_max = 1 };
+    assert_int_equal(engine_open(&e, &cfg, none, &err), ERR_CONFIG);
+    assert_non_null(strstr(err.message, "nothing"));
+    cfg = (struct engine_config){ .kind = "echo", .sequences_max = 0 };
+    assert_int_equal(engine_open(&e, &cfg, none, &err), ERR_CONFIG);
+    cfg = (struct engine_config){ .kind = "echo", .sequences_max = 1, .model_path = "x.gguf" };
+    assert_int_equal(engine_open(&e, &cfg, none, &err), ERR_CONFIG);
+    engine_close(NULL);
+}
+
+static void directives_check_their_number(void **state)
+{
+    struct collector *c = *state;
+    static const char *const bad[] = { "/count", "/count x", "/hold -1", "/random 1000001" };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        json_t *m = json_pack("[{s:s, s:s}]", "role", "user", "content", bad[i]);
+        struct engine_prompt *p = NULL;
+        struct err err = { 0 };
+        assert_int_equal(engine_prompt_open(&p, c->engine, &(struct engine_chat){ m, NULL, true }, &err),
+                         ERR_INVALID_VALUE);
+        json_decref(m);
+    }
+}
+
+#define ON_ECHO(test) cmocka_unit_test_setup_teardown(test, open_echo, close_echo)
+
+static const struct CMUnitTest tests[] = {
+    ON_ECHO(thinks_then_answers),
+    ON_ECHO(answers_without_thinking),
+    ON_ECHO(counts_prompt_tokens),
+    ON_ECHO(budgets_bind),
+    ON_ECHO(closing_is_exact),
+    ON_ECHO(thinking_leaves_room),
+    cmocka_unit_test(context_end_binds),
+    ON_ECHO(length_cuts),
+    ON_ECHO(stops_stop),
+    ON_ECHO(stops_leave_thoughts_alone),
+    ON_ECHO(ignore_eos_goes_on),
+    ON_ECHO(fails_once),
+    ON_ECHO(holds_until_cancelled),
+    ON_ECHO(release_lets_go),
+    ON_ECHO(cancel_takes_one_step),
+    cmocka_unit_test(waits_in_order),
+    cmocka_unit_test(close_fails_what_runs),
+    ON_ECHO(seeds_decide),
+    ON_ECHO(generated_is_the_sum),
+    cmocka_unit_test(refuses_what_it_cannot),
+    ON_ECHO(directives_check_their_number),
+};
+TEST_GROUP(engine_echo, tests)

@@ -1,0 +1,273 @@
+/*
+ * watch.c - see watch.h.
+ */
+#include "watch.h"
+
+#include "test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_cond_t watch_news = PTHREAD_COND_INITIALIZER;
+
+static const char *const names[] = {
+    [JOB_EV_CREATED] = "created",
+    [JOB_EV_STARTED] = "started",
+    [JOB_EV_ITEM_ADDED] = "item_added",
+    [JOB_EV_SUMMARY_ADDED] = "summary_added",
+    [JOB_EV_SUMMARY_DELTA] = "summary_delta",
+    [JOB_EV_SUMMARY_TEXT_DONE] = "summary_text_done",
+    [JOB_EV_SUMMARY_DONE] = "summary_done",
+    [JOB_EV_PART_ADDED] = "part_added",
+    [JOB_EV_TEXT_DELTA] = "text_delta",
+    [JOB_EV_TEXT_DONE] = "text_done",
+    [JOB_EV_PART_DONE] = "part_done",
+    [JOB_EV_ITEM_DONE] = "item_done",
+    [JOB_EV_CHOICE_DONE] = "choice_done",
+    [JOB_EV_THOUGHT_DELTA] = "thought_delta",
+    [JOB_EV_ENDED] = "ended",
+};
+
+static void end_repeats(struct watch *w)
+{
+    if (w->repeats)
+        buf_printf(&w->log, "%s x%d\n", names[w->last], w->repeats);
+    w->repeats = 0;
+}
+
+static void note(struct watch *w, const struct job_event *ev, const struct job_view *job)
+{
+    bool delta = ev->kind == JOB_EV_TEXT_DELTA || ev->kind == JOB_EV_SUMMARY_DELTA;
+    if (ev->kind == JOB_EV_THOUGHT_DELTA)
+        return;
+    if (!delta || ev->kind != w->last)
+        end_repeats(w);
+    w->last = ev->kind;
+    if (delta)
+        w->repeats++;
+    else if (ev->kind == JOB_EV_ITEM_ADDED)
+        buf_printf(&w->log, "item_added %s\n", job->items[ev->item].kind == JOB_REASONING ? "rs" : "msg");
+    else
+        buf_printf(&w->log, "%s\n", names[ev->kind]);
+}
+
+static const char *check_item(struct watch *w, const struct job_event *ev, const struct job_view *job)
+{
+    if (ev->item >= job->n_items || ev->item >= WATCH_ITEMS_MAX)
+        return "an item that is not there";
+    const struct job_item *item = &job->items[ev->item];
+    enum watch_part *part = &w->parts[ev->item];
+    struct buf *deltas = &w->deltas[ev->item];
+    bool reasoning = ev->kind >= JOB_EV_SUMMARY_ADDED && ev->kind <= JOB_EV_SUMMARY_DONE;
+    if (ev->kind != JOB_EV_ITEM_ADDED && strcmp(item->id, w->ids[ev->item]) != 0)
+        return "an item's id changed";
+    if (item->choice != ev->choice)
+        return "another choice's item";
+    if (w->items_done[ev->item])
+        return "an event after the item's end";
+    if (ev->kind != JOB_EV_ITEM_ADDED && ev->kind != JOB_EV_ITEM_DONE &&
+        reasoning != (item->kind == JOB_REASONING))
+        return "an event that does not fit the item";
+    switch (ev->kind) {
+    case JOB_EV_ITEM_ADDED:
+        if (ev->item != w->n_items || job->n_items != w->n_items + 1 || item->done || item->text.len)
+            return "items do not begin in order";
+        w->n_items++;
+        snprintf(w->ids[ev->item], sizeof w->ids[0], "%s", item->id);
+        const char *prefix = item->kind == JOB_REASONING ? "rs_" : "msg_";
+        bool shaped = str_starts(str_from(item->id), str_from(prefix)) &&
+                      strspn(item->id + strlen(prefix), "0123456789abcdef") == 48 &&
+                      strlen(item->id) == strlen(prefix) + 48;
+        return shaped ? NULL : "an id of the wrong shape";
+    case JOB_EV_SUMMARY_ADDED:
+    case JOB_EV_PART_ADDED:
+        if (*part != WATCH_NONE)
+            return "a part that begins twice";
+        *part = WATCH_OPEN;
+        return NULL;
+    case JOB_EV_SUMMARY_DELTA:
+    case JOB_EV_TEXT_DELTA:
+        if (*part != WATCH_OPEN || ev->text.len == 0 || !utf8_valid(ev->text))
+            return "a delta that is empty, broken or outside its part";
+        buf_put_str(deltas, ev->text);
+        return str_eq(buf_str(deltas), buf_str(&item->text)) ? NULL : "a delta the view does not hold";
+    case JOB_EV_SUMMARY_TEXT_DONE:
+    case JOB_EV_TEXT_DONE:
+        if (*part != WATCH_OPEN || !str_eq(ev->text, buf_str(deltas)))
+            return "a text that is not its deltas";
+        *part = WATCH_TEXT_DONE;
+        return NULL;
+    case JOB_EV_SUMMARY_DONE:
+    case JOB_EV_PART_DONE:
+        if (*part != WATCH_TEXT_DONE || !str_eq(ev->text, buf_str(deltas)))
+            return "a part that ends before its text";
+        *part = WATCH_CLOSED;
+        return NULL;
+    default: /* JOB_EV_ITEM_DONE */
+        if (!item->done || *part == WATCH_OPEN || *part == WATCH_TEXT_DONE ||
+            (item->kind == JOB_MESSAGE && *part != WATCH_CLOSED))
+            return "an item that ends before its part";
+        w->items_done[ev->item] = true;
+        return NULL;
+    }
+}
+
+static const char *check_end(struct watch *w, const struct job_view *job)
+{
+    int64_t output = 0, reasoning = 0;
+    for (size_t i = 0; i < job->n_choices; i++) {
+        output += job->choices[i].output_tokens;
+        reasoning += job->choices[i].reasoning_tokens;
+    }
+    for (size_t i = 0; i < w->n_items; i++)
+        if (!w->items_done[i])
+            return "an item that is never done";
+    if (job->status == JOB_IN_PROGRESS || w->choices_done != job->n_choices)
+        return "an end before the choices'";
+    if (output != job->output_tokens || reasoning != job->reasoning_tokens || reasoning > output)
+        return "totals that do not add up";
+    if ((job->status == JOB_FAILED) != (job->err.code != ERR_OK) || job->ended_ms < job->started_ms)
+        return "an end that contradicts itself";
+    return NULL;
+}
+
+static const char *check(struct watch *w, const struct job_event *ev, const struct job_view *job)
+{
+    bool numbered = ev->kind != JOB_EV_CHOICE_DONE && ev->kind != JOB_EV_THOUGHT_DELTA;
+    if (w->ended)
+        return "an event after the end";
+    if (ev->number != (numbered ? w->next_number : 0))
+        return "a number out of sequence";
+    w->next_number += numbered;
+    if (job->output_tokens < w->output_tokens)
+        return "totals fell";
+    w->output_tokens = job->output_tokens;
+    switch (ev->kind) {
+    case JOB_EV_CREATED: return ev->number == 0 ? NULL : "created, but not first";
+    case JOB_EV_STARTED: return ev->number == 1 ? NULL : "started, but not second";
+    case JOB_EV_THOUGHT_DELTA: buf_put_str(&w->thought, ev->text); return NULL;
+    case JOB_EV_CHOICE_DONE:
+        w->choices_done++;
+        return job->choices[ev->choice].ended ? NULL : "a choice that has not ended";
+    case JOB_EV_ENDED: w->ended = true; return check_end(w, job);
+    default: return check_item(w, ev, job);
+    }
+}
+
+static void put(void *ctx, const struct job_event *ev, const struct job_view *job)
+{
+    struct watch *w = ctx;
+    pthread_mutex_lock(&watch_lock);
+    const char *wrong = check(w, ev, job);
+    if (wrong && !w->wrong)
+        w->wrong = wrong;
+    note(w, ev, job);
+    pthread_cond_broadcast(&watch_news);
+    pthread_mutex_unlock(&watch_lock);
+}
+
+static void done(void *ctx, const struct job_view *job)
+{
+    struct watch *w = ctx;
+    pthread_mutex_lock(&watch_lock);
+    if (!w->ended || w->done)
+        w->wrong = "done without an end, or twice";
+    w->done = true;
+    w->status = job->status;
+    w->failure = job->err.code;
+    w->input_tokens = job->input_tokens;
+    w->reasoning_tokens = job->reasoning_tokens;
+    for (size_t i = 0; i < job->n_items; i++) {
+        buf_put_str(&w->texts[i], buf_str(&job->items[i].text));
+        w->kinds[i] = job->items[i].kind;
+        w->complete[i] = job->items[i].complete;
+        w->choice_of[i] = job->items[i].choice;
+    }
+    memcpy(w->choices, job->choices, job->n_choices * sizeof *w->choices);
+    end_repeats(w);
+    pthread_cond_broadcast(&watch_news);
+    pthread_mutex_unlock(&watch_lock);
+}
+
+struct conductor *watch_open(int64_t jobs_max, int sequences_max)
+{
+    struct engine_config ec = { .kind = "echo", .sequences_max = sequences_max };
+    struct conductor *c = NULL;
+    struct err err = { 0 };
+    if (conductor_open(&c, &(struct conductor_config){ &ec, jobs_max }, &err))
+        fail_msg("%s", err.message);
+    return c;
+}
+
+void watch_close(struct conductor *c)
+{
+    conductor_close(c);
+}
+
+struct job_spec watch_spec(struct conductor *c, const char *message, enum effort effort,
+                           int64_t output_tokens_max)
+{
+    static const struct tier o3 = { .name = "o3", .thinking = THINKING_LONG, .max_output_tokens = 100000 };
+    struct reason_ask ask = { .effort = effort, .output_tokens_max = output_tokens_max };
+    struct job_spec spec = { .choices = 1 };
+    struct engine *e = conductor_engine(c);
+    struct err err = { 0 };
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", message);
+    struct engine_chat chat = { messages, NULL, effort != EFFORT_NONE };
+    if (engine_prompt_open(&spec.prompt, e, &chat, &err))
+        fail_msg("%s", err.message);
+    json_decref(messages);
+    spec.plan = reason_plan(&o3, engine_info(e), &ask, engine_prompt_tokens(spec.prompt));
+    return spec;
+}
+
+enum err_code watch_submit(struct watch *w, struct conductor *c, const struct job_spec *spec, struct err *err)
+{
+    return job_submit(c, spec, (struct job_sink){ put, done, w }, &w->id, err);
+}
+
+void watch_wait(struct watch *w)
+{
+    pthread_mutex_lock(&watch_lock);
+    while (!w->done)
+        pthread_cond_wait(&watch_news, &watch_lock);
+    pthread_mutex_unlock(&watch_lock);
+    if (w->wrong)
+        fail_msg("%s", w->wrong);
+}
+
+void watch_wait_tokens(struct watch *w, int64_t output_tokens)
+{
+    pthread_mutex_lock(&watch_lock);
+    while (w->output_tokens < output_tokens && !w->done)
+        pthread_cond_wait(&watch_news, &watch_lock);
+    pthread_mutex_unlock(&watch_lock);
+}
+
+void watch_run(struct watch *w, struct conductor *c, const char *message, enum effort effort,
+               int64_t output_tokens_max)
+{
+    struct job_spec spec = watch_spec(c, message, effort, output_tokens_max);
+    struct err err = { 0 };
+    if (watch_submit(w, c, &spec, &err))
+        fail_msg("%s", err.message);
+    engine_prompt_unref(spec.prompt);
+    watch_wait(w);
+}
+
+const char *watch_log(struct watch *w)
+{
+    return w->log.ptr ? w->log.ptr : "";
+}
+
+void watch_free(struct watch *w)
+{
+    buf_free(&w->log);
+    buf_free(&w->thought);
+    for (size_t i = 0; i < WATCH_ITEMS_MAX; i++) {
+        buf_free(&w->deltas[i]);
+        buf_free(&w->texts[i]);
+    }
+    *w = (struct watch){ 0 };
+}
