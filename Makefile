@@ -72,7 +72,8 @@ $(BUILD)/replay/%: $(BUILD)/fuzz/%.o $(BUILD)/tests/replay.o $(BUILD)/libthinkd.
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libthinkd.a $(ALL_LIBS)
 replays: $(FUZZ:%=$(BUILD)/replay/%)
 
-test: setup
+test:
+	@scripts/setup --test
 	@$(MAKE) --no-print-directory tests-only
 tests-only: $(BUILD)/thinkd $(BUILD)/unit-tests replays
 	@BUILD=$(BUILD) SAN=$(SAN) scripts/test
@@ -89,6 +90,19 @@ fuzz:
 	@BUILD=$(BUILD) scripts/fuzz $(FUZZ)
 layers:
 	@scripts/layers
+# What takes longer than a test may: a thousand requests under the sanitizers, then the other platforms.
+prove:
+	@$(MAKE) --no-print-directory SAN=address,undefined soak
+	@scripts/prove-platforms
+soak: $(BUILD)/thinkd
+	@scripts/soak $(BUILD)/thinkd
+bench: $(BUILD)/thinkd
+	@bench/startup $(BUILD)/thinkd
+coverage:
+	@$(MAKE) --no-print-directory BUILD=build/coverage OPT=-O0 CFLAGS='-g --coverage' LDFLAGS=--coverage tests-only
+	gcovr --root . --object-directory build/coverage --filter src/ --sort-percentage
+print-libraries:
+	@echo $(ALL_LIBS)
 format:
 	clang-format -i $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 tidy:
@@ -99,6 +113,6 @@ $(BUILD)/corpus: $(BUILD)/train/corpus.o $(BUILD)/libthinkd.a
 clean:
 	rm -rf build
 
-.PHONY: all test tests-only test-unit replays setup run fuzz layers format tidy corpus clean
+.PHONY: all test tests-only test-unit replays setup run fuzz layers prove soak bench coverage print-libraries format tidy corpus clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

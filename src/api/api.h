@@ -13,16 +13,21 @@
 #include "config/config.h"
 #include "http/http.h"
 #include "job/job.h"
+#include "json/json.h"
 
 struct api;
 
+/* cfg, access and conductor are borrowed until api_close, which comes after http_run has returned. */
 enum err_code api_open(struct api **out, const struct config *cfg, const struct access *access,
                        struct conductor *conductor, struct err *err);
-void api_close(struct api *a);
+void api_close(struct api *a);                                       /* NULL is fine */
 const struct http_route *api_routes(const struct api *a, size_t *n); /* app of the routes is the struct api */
 void api_error_body(struct buf *body, const struct err *err);        /* {"error":{message,type,param,code}} */
 
 /* Row i of the endpoint table, for documents and tests: false past the end. */
 bool api_endpoint(size_t i, const char **method, const char **path);
+/* Row i of all request field tables one after the other, for documents and tests: false past the end.
+ * *table says where the field stands: "responses", "responses.reasoning", "chat", "chat.messages[]", ... */
+bool api_field(size_t i, const char **table, const char **name, enum field_kind *kind);
 
 #endif

@@ -28,10 +28,11 @@ enum { CMD_SERVE = 1, CMD_ASK = 2, CMD_MODELS = 4, CMD_EXAM = 8, CMD_VERSION = 1
  *
  *    member              kind    default      min  max        commands                 help */
 #define CONFIG_ENGINE_CMDS (CMD_SERVE | CMD_ASK | CMD_MODELS | CMD_EXAM)
+/* clang-format off */
 #define CONFIG_LIST(X)                                                                                           \
     X(config,              STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS, "YAML file with any of these keys")      \
     X(listen,              STRING, "127.0.0.1:8080", 0, 0,       CMD_SERVE, "address and port to serve on; port 0 picks a free one") \
-    X(data,                STRING, NULL,          0, 0,          CMD_SERVE, "directory for everything the server keeps")       \
+    X(data,                STRING, NULL,          0, 0,          CMD_SERVE, "directory for everything the server keeps; made if it is missing (this version keeps nothing but its lock)") \
     X(model,               STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS, "GGUF file to think with (default: the bundled model); for ask and exam with --url: the model's name") \
     X(engine,              STRING, "local",       0, 0,          CONFIG_ENGINE_CMDS, "local, or echo (repeats the question; for tests)") \
     X(threads,             INT,    "0",           0, 1024,       CONFIG_ENGINE_CMDS, "threads that compute (0: one per CPU)")  \
@@ -51,10 +52,10 @@ enum { CMD_SERVE = 1, CMD_ASK = 2, CMD_MODELS = 4, CMD_EXAM = 8, CMD_VERSION = 1
     X(stop_timeout_ms,     INT,    "10000",       0, 3600000,    CMD_SERVE, "time for running requests to end at SIGTERM")     \
     X(workers,             INT,    "2",           1, 64,         CMD_SERVE, "threads that parse and tokenise requests")        \
     X(max_output_tokens,   INT,    "0",           0, 10000000,   CMD_SERVE, "default of max_output_tokens (0: the tier's and model's limit)") \
-    X(log_level,           STRING, "info",        0, 0,          CONFIG_ENGINE_CMDS, "error, warn, info or debug")             \
+    X(log_level,           STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS, "error, warn, info or debug (default: info for serve, warn for the rest)") \
     X(url,                 STRING, NULL,          0, 0,          CMD_ASK | CMD_MODELS | CMD_EXAM, "ask this server instead, as http://127.0.0.1:8080") \
     X(api_key,             STRING, NULL,          0, 0,          CMD_ASK | CMD_MODELS | CMD_EXAM, "key for --url (default: OPENAI_API_KEY)") \
-    X(tier,                STRING, "o3",          0, 0,          CMD_ASK | CMD_EXAM, "o3-mini, o3 or o3-pro")                  \
+    X(tier,                STRING, "o3",          0, 0,          CMD_ASK | CMD_EXAM, "model of the API: o3-mini, o3, o3-pro or one of the configuration's own") \
     X(effort,              STRING, NULL,          0, 0,          CMD_ASK | CMD_EXAM, "none, minimal, low, medium, high, xhigh or max") \
     X(instructions,        STRING, NULL,          0, 0,          CMD_ASK, "system message")                                    \
     X(max_tokens,          INT,    "0",           0, 10000000,   CMD_ASK, "most tokens to generate (0: the model's limit)")    \
@@ -62,10 +63,11 @@ enum { CMD_SERVE = 1, CMD_ASK = 2, CMD_MODELS = 4, CMD_EXAM = 8, CMD_VERSION = 1
     X(temperature,         STRING, NULL,          0, 0,          CMD_ASK | CMD_EXAM, "0 to 2 (default: the tier's)")           \
     X(seed,                INT,    "0",           0, INT64_MAX,  CMD_ASK | CMD_EXAM, "seed of the random numbers (0: drawn; exam: 1)") \
     X(families,            LIST,   NULL,          0, 0,          CMD_EXAM, "families to ask (default: all)")                   \
-    X(items,               INT,    "20",          1, 1000000,    CMD_EXAM, "questions per family and level")                   \
+    X(items,               INT,    "0",           0, 1000000,    CMD_EXAM, "questions per family and level, or out of --file (0: 20, and all of a file)") \
     X(file,                STRING, NULL,          0, 0,          CMD_EXAM, "JSONL of question and answer to ask instead")      \
     X(concurrency,         INT,    "8",           1, 1024,       CMD_EXAM, "questions in flight")                              \
     X(json,                BOOL,   "false",       0, 0,          CONFIG_ENGINE_CMDS | CMD_VERSION, "print JSON")
+/* clang-format on */
 
 struct config_list {
     const char **items;
@@ -74,23 +76,34 @@ struct config_list {
 
 /* --- the models of the API ----------------------------------------------------------------------- */
 
-enum effort { EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH, EFFORT_MAX, EFFORT_COUNT };
+enum effort {
+    EFFORT_NONE,
+    EFFORT_MINIMAL,
+    EFFORT_LOW,
+    EFFORT_MEDIUM,
+    EFFORT_HIGH,
+    EFFORT_XHIGH,
+    EFFORT_MAX,
+    EFFORT_COUNT
+};
 extern const char *const effort_names[EFFORT_COUNT + 1]; /* NULL-terminated, for field tables */
 
 enum { ENDPOINT_RESPONSES = 1, ENDPOINT_CHAT = 2 };
-enum thinking { THINKING_SHORT, THINKING_LONG, THINKING_BRANCHES }; /* REASONING.md 1.4's rows: o3-mini, o3, o3-pro */
+/* How long a tier thinks: as o3-mini, as o3, as o3-pro. */
+enum thinking { THINKING_SHORT, THINKING_LONG, THINKING_BRANCHES };
 
 struct tier {
-    const char *name;              /* "o3-pro" */
-    const char *const *aliases;    /* NULL-terminated; each name and alias also answers to "openai/" + it */
-    unsigned endpoints;            /* ENDPOINT_* */
+    const char *name;           /* "o3-pro" */
+    const char *const *aliases; /* NULL-terminated; each name and alias also answers to "openai/" + it */
+    unsigned endpoints;         /* ENDPOINT_* */
     enum effort default_effort;
     enum thinking thinking;
-    int64_t price_in, price_out;   /* nano-dollars a token: 1 $/M tokens is 1000 */
+    int64_t price_in, price_out;               /* nano-dollars a token: 1 $/M tokens is 1000 */
     int64_t context_window, max_output_tokens; /* ceilings of the tier, in tokens */
-    int64_t created;               /* unix seconds, for /v1/models */
+    int64_t created;                           /* unix seconds, for /v1/models */
 };
 
+/* clang-format off */
 struct config {
 #define CONFIG_MEMBER_STRING(name) const char *name;
 #define CONFIG_MEMBER_INT(name)    int64_t name;
@@ -106,9 +119,11 @@ struct config {
     size_t n_args;
     struct arena arena;
 };
+/* clang-format on */
 
 /* Loads for one command. argv holds what follows the command's name. ERR_CONFIG names source and key.
- * env: "NAME=value" strings, NULL-terminated (environ). config_free works on a half-loaded one too. */
+ * env: "NAME=value" strings, NULL-terminated (environ); an empty value is the same as none.
+ * config_free works on a half-loaded one too. */
 enum err_code config_load(struct config *c, unsigned command, int argc, const char *const *argv,
                           const char *const *env, struct err *err);
 void config_free(struct config *c);

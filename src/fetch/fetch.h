@@ -16,8 +16,8 @@ void fetch_start(void);
 void fetch_stop(void);
 
 struct fetch_request {
-    const char *method; /* "GET", "POST" */
-    const char *url;    /* http or https */
+    const char *method;         /* "GET", "POST" */
+    const char *url;            /* http or https */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     struct str body;
     int64_t connect_ms; /* 0: 10 s */
@@ -39,8 +39,8 @@ struct fetch_events {
 /* ERR_NETWORK when no reply came. A status of 400 or more is a reply, not an error. */
 enum err_code fetch_perform(const struct fetch_request *req, struct fetch_reply *reply, struct err *err);
 /* As above; a text/event-stream reply goes to events and leaves body empty, any other lands in body. */
-enum err_code fetch_stream(const struct fetch_request *req, struct fetch_events events, struct fetch_reply *reply,
-                           struct err *err);
+enum err_code fetch_stream(const struct fetch_request *req, struct fetch_events events,
+                           struct fetch_reply *reply, struct err *err);
 
 /* The event-stream parser (WHATWG HTML, 9.2.6), fed in pieces of any size. Zero-initialise. */
 struct sse_reader {

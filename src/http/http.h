@@ -31,8 +31,9 @@ struct http_route {
     const char *method;  /* "POST" */
     const char *pattern; /* "/v1/models/{id}"; a last segment "{id+}" also takes slashes */
     size_t body_max;     /* bytes; 0: a body is refused */
-    void (*handle)(struct http_exchange *x, const struct http_route *route, void *app); /* on a worker thread */
-    unsigned flags;      /* the application's own */
+    /* On a worker thread; app is http_config's. */
+    void (*handle)(struct http_exchange *x, const struct http_route *route, void *app);
+    unsigned flags; /* the application's own */
 };
 
 struct http_config {
@@ -47,18 +48,19 @@ struct http_config {
     int64_t request_timeout_ms, idle_timeout_ms, ping_ms, stream_bytes_max, stop_timeout_ms;
 };
 
-enum err_code http_open(struct http_server **out, const struct http_config *cfg, struct err *err); /* listens */
+enum err_code http_open(struct http_server **out, const struct http_config *cfg, struct err *err);
+/* Listening since http_open. */
 const char *http_url(const struct http_server *s); /* "http://127.0.0.1:8080", with the port that was bound */
-void http_run(struct http_server *s);              /* the loop: returns after http_stop when all exchanges ended */
-void http_stop(struct http_server *s);             /* any thread: accept no more, let running ones end, then cut them */
-void http_close(struct http_server *s);            /* after http_run returned; NULL is fine */
+void http_run(struct http_server *s);   /* the loop: returns after http_stop when all exchanges ended */
+void http_stop(struct http_server *s);  /* any thread: accept no more, let running ones end, then cut them */
+void http_close(struct http_server *s); /* after http_run returned; NULL is fine */
 
 /* --- the request: valid until the exchange is answered; read-only ------------------------------- */
 
 struct str http_method(const struct http_exchange *x);
-struct str http_path(const struct http_exchange *x);                       /* percent-decoded, valid UTF-8 */
-struct str http_path_arg(const struct http_exchange *x, size_t i);         /* what {..} number i matched */
-struct str http_header(const struct http_exchange *x, const char *name);   /* first of that name, or empty */
+struct str http_path(const struct http_exchange *x);                     /* percent-decoded, valid UTF-8 */
+struct str http_path_arg(const struct http_exchange *x, size_t i);       /* what {..} number i matched */
+struct str http_header(const struct http_exchange *x, const char *name); /* first of that name, or empty */
 size_t http_query_count(const struct http_exchange *x);
 bool http_query(const struct http_exchange *x, size_t i, struct str *name, struct str *value); /* decoded */
 struct str http_body(const struct http_exchange *x);
@@ -71,8 +73,10 @@ void http_on_gone(struct http_exchange *x, void (*fn)(void *ctx), void *ctx);
 
 /* --- the reply ------------------------------------------------------------------------------------ */
 
-void http_set_header(struct http_exchange *x, const char *name, const char *value); /* before the reply begins */
-void http_reply(struct http_exchange *x, int status, const char *content_type, struct str body); /* copies body */
+/* Before the reply begins; name and value are copied and must be free of control characters. */
+void http_set_header(struct http_exchange *x, const char *name, const char *value);
+/* Copies; content_type may be NULL. */
+void http_reply(struct http_exchange *x, int status, const char *content_type, struct str body);
 
 /* An SSE stream: status 200, text/event-stream, no-cache. While nothing is written for ping_ms, a comment
  * ": ping\n\n" is sent. Writes are gathered by the loop and each frame leaves in one piece. */

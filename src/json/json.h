@@ -1,8 +1,9 @@
 /*
  * json.h - JSON in, checked once; JSON out, written straight into a buffer.
  *
- * In: jansson, strict (RFC 8259: no duplicate keys, no trailing bytes, valid UTF-8, nesting and
- * size bounded), then tables that decode an object into a struct and name the field that is wrong.
+ * In: jansson, strict (RFC 8259: no duplicate keys, no trailing bytes, valid UTF-8, nesting bounded;
+ * \u0000 is refused, so a decoded string is also a C string), then tables that decode an object into a
+ * struct and name the field that is wrong.
  * Out: struct json_writer for what is sent often (frames, responses); json_dump for what is echoed.
  *
  * Threads: no shared state after json_start; a json_t belongs to one thread at a time.
@@ -54,16 +55,18 @@ void jw_raw(struct json_writer *w, struct str json);   /* one value that is JSON
 /* --- reading: tables --------------------------------------------------------------------------- */
 
 /* What a decoded field holds. set is false when the field was absent or null; value is then zero. */
+/* clang-format off */
 struct field_int    { bool set; int64_t value; };
 struct field_real   { bool set; double value; };
 struct field_bool   { bool set; bool value; };
 struct field_string { bool set; struct str value; };   /* in the arena */
 struct field_enum   { bool set; int value; };          /* index into the row's values */
-struct field_json   { bool set; const json_t *value; };/* borrowed from the document */
+struct field_json   { bool set; const json_t *value; }; /* borrowed from the document */
+/* clang-format on */
 
 enum field_kind {
-    FIELD_INT,     /* min..max; a real with no fraction is refused like any wrong type */
-    FIELD_REAL,    /* min..max; integers are accepted */
+    FIELD_INT,  /* min..max; a real with no fraction is refused like any wrong type */
+    FIELD_REAL, /* min..max; integers are accepted */
     FIELD_BOOL,
     FIELD_STRING,  /* min..max characters (max 0: 10485760) */
     FIELD_ENUM,    /* a string out of values */
@@ -78,10 +81,10 @@ enum field_kind {
 struct field {
     const char *name;
     enum field_kind kind;
-    size_t offset;              /* of the struct field_* in the target; unused for IGNORED and UNBUILT */
-    double min, max;            /* see the kind; both 0: no bound */
-    const char *const *values;  /* FIELD_ENUM: NULL-terminated */
-    const char *neutral;        /* FIELD_UNBUILT: a string that passes ("auto", "default"); may be NULL */
+    size_t offset;             /* of the struct field_* in the target; unused for IGNORED and UNBUILT */
+    double min, max;           /* see the kind; both 0: no bound; max below min: no upper bound */
+    const char *const *values; /* FIELD_ENUM: NULL-terminated */
+    const char *neutral;       /* FIELD_UNBUILT: a string that passes ("auto", "default"); may be NULL */
     bool required;
 };
 

@@ -9,7 +9,7 @@
  *
  * Sampling that the request leaves open is the tier's choice: one line of thought is the model's best guess,
  * so it is greedy. Where several answers are asked for they would all be the same one, so they are drawn
- * as branches are: temperature 0.8, top-p 0.95, min-p 0.02. What the request sets binds.
+ * as branches are: temperature 0.8, top-p 0.95, min-p 0.02.
  */
 #include "reason/reason.h"
 
@@ -52,9 +52,16 @@ struct plan reason_plan(const struct tier *tier, const struct engine_info *engin
         cap = 1;
     p.think_tokens_max = p.think ? least(cap, p.tokens_max - p.answer_tokens_min) : 0;
 
+    /* A request that sets either gets what the API means by it: the other at its default of 1, and nothing of
+     * ours mixed in. */
+    if (ask->temperature.set || ask->top_p.set) {
+        p.temperature = ask->temperature.set ? ask->temperature.value : 1.0;
+        p.top_p = ask->top_p.set ? ask->top_p.value : 1.0;
+        return p;
+    }
     bool several = ask->choices > 1;
-    p.temperature = ask->temperature.set ? ask->temperature.value : several ? 0.8 : 0.0;
-    p.top_p = ask->top_p.set ? ask->top_p.value : several && !ask->temperature.set ? 0.95 : 1.0;
-    p.min_p = p.temperature > 0 && !ask->top_p.set ? 0.02 : 0.0;
+    p.temperature = several ? 0.8 : 0.0;
+    p.top_p = several ? 0.95 : 1.0;
+    p.min_p = several ? 0.02 : 0.0;
     return p;
 }

@@ -96,11 +96,11 @@ static void sampling_is_the_tiers_unless_asked(void **state)
         { { .effort = EFFORT_LOW }, 0, 1, 0 },
         { { .choices = 1 }, 0, 1, 0 },
         { { .choices = 3 }, 0.8, 0.95, 0.02 },
-        { { .temperature = { true, 0.7 } }, 0.7, 1, 0.02 },
+        { { .temperature = { true, 0.7 } }, 0.7, 1, 0 },
         { { .temperature = { true, 0 }, .choices = 3 }, 0, 1, 0 },
         { { .temperature = { true, 1 }, .top_p = { true, 0.5 } }, 1, 0.5, 0 },
-        { { .top_p = { true, 0.5 } }, 0, 0.5, 0 },
-        { { .top_p = { true, 0.5 }, .choices = 2 }, 0.8, 0.5, 0 },
+        { { .top_p = { true, 0.5 } }, 1, 0.5, 0 },
+        { { .top_p = { true, 0.5 }, .choices = 2 }, 1, 0.5, 0 },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct tier tier = tier_of(THINKING_LONG);
