@@ -1,0 +1,296 @@
+/*
+ * tiers.c - the models of the API: the built-in rows, and the rows of a file's `models:` list.
+ *
+ * A tier is data. Prices are kept as whole nano-dollars a token, because 1 $/M tokens is exactly 1000 of
+ * them and sums of money must not drift; a price with more than three decimals has no exact form and
+ * is refused. `auto` has no row: without its escalation it would be a name for something else.
+ */
+#include "config/config_impl.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <string.h>
+
+const char *const effort_names[EFFORT_COUNT + 1] = { "none", "minimal", "low", "medium",
+                                                     "high", "xhigh",   "max", NULL };
+static const char *const thinking_names[] = { "short", "long", "branches", NULL };
+
+#define CONTEXT_WINDOW 200000
+#define OUTPUT_TOKENS  100000
+#define TOKENS_MAX     10000000
+
+static const char *const o3_mini_aliases[] = { "o3-mini-2025-01-31", "o4-mini", "thinkd-mini", NULL };
+static const char *const o3_aliases[] = { "o3-2025-04-16", "thinkd", NULL };
+static const char *const o3_pro_aliases[] = { "o3-pro-2025-06-10", "thinkd-pro", NULL };
+static const char *const no_aliases[] = { NULL };
+
+static const struct tier builtin[] = {
+    { "o3-mini", o3_mini_aliases, ENDPOINT_RESPONSES | ENDPOINT_CHAT, EFFORT_MEDIUM, THINKING_SHORT, 550,
+      2200, CONTEXT_WINDOW, OUTPUT_TOKENS, 1738281600 },
+    { "o3", o3_aliases, ENDPOINT_RESPONSES | ENDPOINT_CHAT, EFFORT_MEDIUM, THINKING_LONG, 2000, 8000,
+      CONTEXT_WINDOW, OUTPUT_TOKENS, 1744761600 },
+    { "o3-pro", o3_pro_aliases, ENDPOINT_RESPONSES, EFFORT_HIGH, THINKING_BRANCHES, 20000, 80000,
+      CONTEXT_WINDOW, OUTPUT_TOKENS, 1749513600 },
+};
+
+bool effort_from(struct str name, enum effort *out)
+{
+    for (int i = 0; i < EFFORT_COUNT; i++)
+        if (str_is(name, effort_names[i])) {
+            *out = (enum effort)i;
+            return true;
+        }
+    return false;
+}
+
+void tiers_builtin(struct config *c)
+{
+    c->tiers = arena_array(&c->arena, CONFIG_TIERS_MAX, sizeof *c->tiers);
+    memcpy(c->tiers, builtin, sizeof builtin);
+    c->n_tiers = ARRAY_LEN(builtin);
+}
+
+static bool answers_to(const struct tier *t, struct str name)
+{
+    if (str_is(name, t->name))
+        return true;
+    for (size_t i = 0; t->aliases[i]; i++)
+        if (str_is(name, t->aliases[i]))
+            return true;
+    return false;
+}
+
+static const struct tier *find(const struct config *c, struct str name)
+{
+    for (size_t i = 0; i < c->n_tiers; i++)
+        if (answers_to(&c->tiers[i], name))
+            return &c->tiers[i];
+    return NULL;
+}
+
+const struct tier *config_tier(const struct config *c, struct str name)
+{
+    const struct tier *t = find(c, name);
+    if (!t && str_starts(name, STR("openai/")))
+        t = find(c, str_slice(name, strlen("openai/"), name.len));
+    return t;
+}
+
+static bool is_model_name(struct str name)
+{
+    if (name.len == 0 || name.len > 64)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] <= ' ' || name.ptr[i] > '~' || name.ptr[i] == ',')
+            return false;
+    return true;
+}
+
+enum err_code tier_begin(struct config *c, struct str name, struct tier *out, const char *where,
+                         struct err *err)
+{
+    if (!is_model_name(name))
+        return err_set(err, ERR_CONFIG, "models",
+                       "%s: a name is 1 to 64 printable ASCII characters without blanks and commas.", where);
+    for (size_t i = 0; i < c->n_tiers; i++)
+        if (str_is(name, c->tiers[i].name)) {
+            *out = c->tiers[i];
+            return ERR_OK;
+        }
+    *out = (struct tier){ .name = arena_str(&c->arena, name).ptr,
+                          .aliases = no_aliases,
+                          .endpoints = ENDPOINT_RESPONSES | ENDPOINT_CHAT,
+                          .default_effort = EFFORT_MEDIUM,
+                          .thinking = THINKING_LONG,
+                          .context_window = CONTEXT_WINDOW,
+                          .max_output_tokens = OUTPUT_TOKENS,
+                          .created = clock_wall_s() };
+    return ERR_OK;
+}
+
+/* --- the keys of an entry ------------------------------------------------------------------------------ */
+
+struct entry {
+    struct config *c;
+    struct tier *tier;
+    const struct str *values;
+    size_t n;
+};
+
+/* The setters give NULL, or what they expected. */
+static const char *set_aliases(struct entry *e)
+{
+    const char **names = arena_array(&e->c->arena, e->n + 1, sizeof *names);
+    for (size_t i = 0; i < e->n; i++) {
+        if (!is_model_name(e->values[i]))
+            return "names of 1 to 64 printable ASCII characters without blanks and commas";
+        names[i] = arena_str(&e->c->arena, e->values[i]).ptr;
+    }
+    e->tier->aliases = names;
+    return NULL;
+}
+
+static const char *set_endpoints(struct entry *e)
+{
+    unsigned endpoints = 0;
+    for (size_t i = 0; i < e->n; i++) {
+        if (str_is(e->values[i], "responses"))
+            endpoints |= ENDPOINT_RESPONSES;
+        else if (str_is(e->values[i], "chat"))
+            endpoints |= ENDPOINT_CHAT;
+        else
+            return "a list out of responses and chat";
+    }
+    e->tier->endpoints = endpoints;
+    return endpoints ? NULL : "a list out of responses and chat";
+}
+
+static const char *set_effort(struct entry *e)
+{
+    return effort_from(e->values[0], &e->tier->default_effort)
+               ? NULL
+               : "none, minimal, low, medium, high, xhigh or max";
+}
+
+static const char *set_thinking(struct entry *e)
+{
+    for (int i = 0; thinking_names[i]; i++)
+        if (str_is(e->values[0], thinking_names[i])) {
+            e->tier->thinking = (enum thinking)i;
+            return NULL;
+        }
+    return "short, long or branches";
+}
+
+/* "2", "0.55", "2.125": dollars for a million tokens, at most three decimals, as nano-dollars a token. */
+static bool price_from(struct str v, int64_t *out)
+{
+    int64_t nano = 0;
+    int decimals = -1; /* -1: before the point */
+    for (size_t i = 0; i < v.len; i++) {
+        if (v.ptr[i] == '.' && decimals < 0 && i > 0) {
+            decimals = 0;
+            continue;
+        }
+        if (v.ptr[i] < '0' || v.ptr[i] > '9' || nano > 1000000000 || decimals == 3)
+            return false;
+        nano = nano * 10 + (v.ptr[i] - '0');
+        decimals += decimals >= 0;
+    }
+    if (v.len == 0 || decimals == 0)
+        return false;
+    for (int i = decimals < 0 ? 0 : decimals; i < 3; i++)
+        nano *= 10;
+    *out = nano;
+    return nano <= 1000000000; /* a million dollars for a million tokens */
+}
+
+static const char price_expected[] = "dollars for a million tokens, 0 to 1000000 with at most three decimals";
+
+static const char *set_price_in(struct entry *e)
+{
+    return price_from(e->values[0], &e->tier->price_in) ? NULL : price_expected;
+}
+
+static const char *set_price_out(struct entry *e)
+{
+    return price_from(e->values[0], &e->tier->price_out) ? NULL : price_expected;
+}
+
+static const char *set_tokens(struct str v, int64_t *out)
+{
+    return str_to_i64(v, out) && *out >= 1 && *out <= TOKENS_MAX ? NULL : "a whole number from 1 to 10000000";
+}
+
+static const char *set_context_window(struct entry *e)
+{
+    return set_tokens(e->values[0], &e->tier->context_window);
+}
+
+static const char *set_max_output_tokens(struct entry *e)
+{
+    return set_tokens(e->values[0], &e->tier->max_output_tokens);
+}
+
+static const struct tier_key {
+    const char *name;
+    bool list;
+    const char *(*set)(struct entry *e);
+} tier_keys[] = {
+    { "aliases", true, set_aliases },
+    { "endpoints", true, set_endpoints },
+    { "default_effort", false, set_effort },
+    { "thinking", false, set_thinking },
+    { "price_in", false, set_price_in },
+    { "price_out", false, set_price_out },
+    { "context_window", false, set_context_window },
+    { "max_output_tokens", false, set_max_output_tokens },
+};
+
+static enum err_code unknown_key(struct str key, const char *where, struct err *err)
+{
+    const char *meant = NULL;
+    size_t least = 4;
+    struct str cut = str_slice(key, 0, 64);
+    for (size_t i = 0; i < ARRAY_LEN(tier_keys) && key.len <= 64; i++) {
+        size_t edits = str_distance(key, str_from(tier_keys[i].name));
+        if (edits < least && edits * 2 < key.len) {
+            least = edits;
+            meant = tier_keys[i].name;
+        }
+    }
+    if (!meant)
+        return err_set(err, ERR_CONFIG, "models", "%s: unknown key '%.*s' of a model.", where, STR_ARG(cut));
+    return err_set(err, ERR_CONFIG, "models", "%s: unknown key '%.*s' of a model; did you mean '%s'?", where,
+                   STR_ARG(cut), meant);
+}
+
+enum err_code tier_set(struct config *c, struct tier *t, struct str key, const struct str *values, size_t n,
+                       bool list, const char *where, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tier_keys); i++) {
+        const struct tier_key *k = &tier_keys[i];
+        if (!str_is(key, k->name))
+            continue;
+        if (list && !k->list)
+            return err_set(err, ERR_CONFIG, "models", "%s: %s: expected one value, not a list.", where,
+                           k->name);
+        struct entry e = { c, t, values, n };
+        const char *expected = k->set(&e);
+        if (expected)
+            return err_set(err, ERR_CONFIG, "models", "%s: %s: expected %s.", where, k->name, expected);
+        return ERR_OK;
+    }
+    return unknown_key(key, where, err);
+}
+
+/* --- the whole list ------------------------------------------------------------------------------------ */
+
+static enum err_code check_name(const struct config *c, const struct tier *t, const char *name,
+                                const char *where, struct err *err)
+{
+    const struct tier *other = find(c, str_from(name));
+    if (!other || strcmp(other->name, t->name) == 0)
+        return ERR_OK;
+    return err_set(err, ERR_CONFIG, "models", "%s: '%s' already names the model '%s'.", where, name,
+                   other->name);
+}
+
+enum err_code tier_end(struct config *c, const struct tier *t, const char *where, struct err *err)
+{
+    enum err_code code = check_name(c, t, t->name, where, err);
+    for (size_t i = 0; !code && t->aliases[i]; i++)
+        code = check_name(c, t, t->aliases[i], where, err);
+    if (code)
+        return code;
+    for (size_t i = 0; i < c->n_tiers; i++)
+        if (strcmp(c->tiers[i].name, t->name) == 0) {
+            c->tiers[i] = *t;
+            return ERR_OK;
+        }
+    if (c->n_tiers == CONFIG_TIERS_MAX)
+        return err_set(err, ERR_CONFIG, "models", "%s: more than %d models.", where, CONFIG_TIERS_MAX);
+    c->tiers[c->n_tiers++] = *t;
+    return ERR_OK;
+}

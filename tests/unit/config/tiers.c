@@ -1,0 +1,148 @@
+/*
+ * tiers.c - the models of the API: built-in rows, rows of the file, and how names find them.
+ */
+#include "test.h"
+
+#include "base/file.h"
+#include "config/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void load(struct config *c, const char *yaml)
+{
+    char path[256];
+    struct err err = { 0 };
+    snprintf(path, sizeof path, "%s/tiers.yaml", test_tmpdir());
+    assert_int_equal(ERR_OK, file_write(path, str_from(yaml), NULL));
+    const char *args[] = { "--config", path };
+    if (config_load(c, CMD_ASK, 2, args, NULL, &err))
+        fail_msg("%s", err.message);
+}
+
+static void names_and_aliases_find_their_row(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *tier;
+    } rows[] = {
+        { "o3", "o3" },
+        { "openai/o3", "o3" },
+        { "o3-2025-04-16", "o3" },
+        { "thinkd", "o3" },
+        { "o3-mini", "o3-mini" },
+        { "o4-mini", "o3-mini" },
+        { "openai/o3-mini-2025-01-31", "o3-mini" },
+        { "thinkd-mini", "o3-mini" },
+        { "o3-pro", "o3-pro" },
+        { "openai/o3-pro-2025-06-10", "o3-pro" },
+        { "thinkd-pro", "o3-pro" },
+        { "auto", NULL },
+        { "thinkd-auto", NULL },
+        { "", NULL },
+        { "openai/", NULL },
+        { "openai/openai/o3", NULL },
+        { "O3", NULL },
+        { "o3 ", NULL },
+    };
+    struct config c;
+    load(&c, "");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct tier *t = config_tier(&c, str_from(rows[i].name));
+        assert_string_equal(rows[i].tier ? rows[i].tier : "none", t ? t->name : "none");
+    }
+    const struct tier *pro = config_tier(&c, STR("o3-pro"));
+    assert_int_equal(ENDPOINT_RESPONSES, pro->endpoints);
+    assert_int_equal(EFFORT_HIGH, pro->default_effort);
+    assert_int_equal(20000, pro->price_in);
+    assert_int_equal(80000, pro->price_out);
+    assert_int_equal(200000, pro->context_window);
+    assert_int_equal(550, config_tier(&c, STR("o3-mini"))->price_in);
+    config_free(&c);
+}
+
+static void the_file_changes_and_adds(void **state)
+{
+    (void)state;
+    struct config c;
+    load(&c, "models:\n"
+             "  - price_in: 0.125\n"
+             "    name: o3\n"
+             "  - name: o3-mini\n"
+             "    aliases: []\n"
+             "  - name: o4-mini\n"
+             "    aliases: [mini, org/mini]\n"
+             "    endpoints: chat\n"
+             "    default_effort: low\n"
+             "    thinking: short\n"
+             "    price_out: 12\n"
+             "    context_window: 4096\n"
+             "    max_output_tokens: 1024\n");
+    assert_int_equal(4, c.n_tiers);
+    const struct tier *o3 = config_tier(&c, STR("thinkd"));
+    assert_int_equal(125, o3->price_in);
+    assert_int_equal(8000, o3->price_out); /* what the entry leaves out stays */
+    const struct tier *mini = config_tier(&c, STR("openai/mini"));
+    assert_string_equal("o4-mini", mini->name);
+    assert_ptr_equal(mini, config_tier(&c, STR("org/mini")));
+    assert_int_equal(ENDPOINT_CHAT, mini->endpoints);
+    assert_int_equal(EFFORT_LOW, mini->default_effort);
+    assert_int_equal(THINKING_SHORT, mini->thinking);
+    assert_int_equal(0, mini->price_in);
+    assert_int_equal(12000, mini->price_out);
+    assert_int_equal(4096, mini->context_window);
+    assert_true(mini->created > 1700000000);
+    assert_null(config_tier(&c, STR("thinkd-mini")));
+    config_free(&c);
+}
+
+static void prices_are_exact(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t nano;
+    } rows[] = { { "0", 0 },       { "2", 2000 },       { "0.55", 550 },
+                 { "2.20", 2200 }, { "10.001", 10001 }, { "1000000", 1000000000 } };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct config c;
+        char text[64];
+        snprintf(text, sizeof text, "models: [{name: x, price_in: %s}]\n", rows[i].text);
+        load(&c, text);
+        assert_int_equal(rows[i].nano, config_tier(&c, STR("x"))->price_in);
+        config_free(&c);
+    }
+    static const char *const bad[] = { ".5",    "5.", "1e3", "-1", "1000001", "1,5", "99999999999999999999",
+                                       "0.0001" };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct config c;
+        char text[64], path[256];
+        snprintf(text, sizeof text, "models: [{name: x, price_in: '%s'}]\n", bad[i]);
+        snprintf(path, sizeof path, "%s/tiers.yaml", test_tmpdir());
+        assert_int_equal(ERR_OK, file_write(path, str_from(text), NULL));
+        const char *args[] = { "--config", path };
+        assert_int_equal(ERR_CONFIG, config_load(&c, CMD_ASK, 2, args, NULL, NULL));
+        config_free(&c);
+    }
+}
+
+static void efforts_have_names(void **state)
+{
+    (void)state;
+    enum effort effort;
+    for (int i = 0; i < EFFORT_COUNT; i++) {
+        assert_true(effort_from(str_from(effort_names[i]), &effort));
+        assert_int_equal(i, effort);
+    }
+    assert_null(effort_names[EFFORT_COUNT]);
+    assert_false(effort_from(STR("High"), &effort));
+    assert_false(effort_from(STR(""), &effort));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(names_and_aliases_find_their_row),
+    cmocka_unit_test(the_file_changes_and_adds),
+    cmocka_unit_test(prices_are_exact),
+    cmocka_unit_test(efforts_have_names),
+};
+TEST_GROUP(config_tiers, tests)
