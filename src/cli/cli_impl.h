@@ -1,0 +1,130 @@
+/*
+ * cli_impl.h - what the commands share: their table's row, a backend to ask, and the terminal.
+ */
+#ifndef THINKD_CLI_IMPL_H
+#define THINKD_CLI_IMPL_H
+
+#include "cli/cli.h"
+
+#include "config/config.h"
+#include "job/job.h"
+#include "json/json.h"
+
+#include <stdio.h>
+
+struct command {
+    const char *name;
+    unsigned bit;        /* CMD_* */
+    const char *args;    /* what it takes besides options: "[QUESTION...]" */
+    const char *summary; /* one line */
+    const char *details; /* paragraphs for --help */
+    int (*run)(const struct config *cfg);
+};
+
+int serve_run(const struct config *cfg);
+int ask_run(const struct config *cfg);
+int models_run(const struct config *cfg);
+int exam_command(const struct config *cfg);
+int version_run(const struct config *cfg);
+
+/* "thinkd: message" on standard error; gives the exit status that belongs to the code. */
+int cli_fail(const struct err *err);
+/* For commands that take options alone. */
+enum err_code cli_no_args(const struct config *cfg, const char *command, struct err *err);
+
+/* --- asking: in this process, or at a URL ---------------------------------------------------------- */
+
+/* One question. Strings are borrowed during the call. */
+struct ask {
+    struct str question;
+    const char *instructions; /* NULL: none */
+    const struct tier *tier;  /* asked in this process; NULL at a URL */
+    const char *model;        /* the name that a server is asked for; the tier's own in this process */
+    struct {
+        bool set;
+        enum effort value;
+    } effort; /* unset: the tier's default */
+    struct {
+        bool set;
+        double value;
+    } temperature;
+    int64_t output_tokens_max; /* 0: the model's limit */
+    struct {
+        bool set;
+        uint64_t value;
+    } seed;        /* unset: drawn */
+    bool thinking; /* the sink wants thoughts */
+};
+
+/* Hears pieces on the thread that asks, while it asks. False: enough, the rest is not wanted. */
+struct ask_sink {
+    bool (*put)(void *ctx, bool thought, struct str piece);
+    void *ctx;
+};
+
+struct answer {
+    enum job_status status; /* COMPLETED, INCOMPLETE or CANCELLED: a failure is an error */
+    char incomplete[64];    /* INCOMPLETE: the reason */
+    struct buf text;
+    bool counted; /* the numbers below are known */
+    int64_t input_tokens, cached_tokens, output_tokens, reasoning_tokens;
+    int64_t cost; /* nano-dollars, -1: unknown */
+    int64_t elapsed_ms;
+    struct buf json; /* the Response object */
+};
+void answer_free(struct answer *a); /* a zeroed one is fine */
+
+struct backend;
+/* cfg is borrowed until backend_close. asks_max: questions that may be in flight. */
+enum err_code backend_open(struct backend **out, const struct config *cfg, int64_t asks_max, struct err *err);
+void backend_close(struct backend *b); /* NULL is fine */
+/* Any thread; blocks until the answer is there. a is filled afresh; free it whatever is returned. */
+enum err_code backend_ask(struct backend *b, const struct ask *ask, struct ask_sink sink, struct answer *a,
+                          struct err *err);
+/* The ask that cfg's options describe, all but the question. ERR_CONFIG: no such tier. */
+enum err_code ask_from_config(struct ask *ask, const struct config *cfg, struct err *err);
+
+/* The two kinds of backend: struct backend holds one of them. */
+struct local;
+enum err_code local_open(struct local **out, const struct config *cfg, int64_t asks_max, struct err *err);
+void local_close(struct local *l);
+const struct engine_info *local_info(const struct local *l);
+enum err_code local_ask(struct local *l, const struct ask *ask, struct ask_sink sink, struct answer *a,
+                        struct err *err);
+struct remote;
+enum err_code remote_open(struct remote **out, const struct config *cfg, struct err *err);
+void remote_close(struct remote *r);
+enum err_code remote_ask(struct remote *r, const struct ask *ask, struct ask_sink sink, struct answer *a,
+                         struct err *err);
+enum err_code remote_get(struct remote *r, const char *path, json_t **out, struct err *err);
+/* The pieces of remote_ask that need no server. */
+void remote_base(struct buf *out, struct str url);        /* "http://h:1/v1/" gives "http://h:1" */
+void remote_body(struct buf *out, const struct ask *ask); /* of POST /v1/responses */
+enum err_code remote_answer(struct answer *a, const json_t *response,
+                            struct err *err); /* a Response object read */
+
+/* --- the terminal ------------------------------------------------------------------------------------ */
+
+bool term_is(FILE *f);     /* a person watches */
+bool term_styled(FILE *f); /* and wants styles (NO_COLOR is not set) */
+/* Text for a terminal: control characters other than line breaks and tabs, which could move the cursor or
+ * retitle the window, become U+FFFD. text is UTF-8 of whole characters. */
+void term_clean(struct buf *out, struct str text);
+/* Writes and flushes; cleaned where f is a terminal. False: f cannot be written. */
+bool term_put(FILE *f, struct str text);
+void put_usd(struct buf *out, int64_t nano); /* "$0.0012": as many digits as it takes, 2 at least */
+void put_usage(struct buf *out,
+               const struct answer *a); /* "12 tokens in, 34 out (30 of thought), 1.2 s, $0.001" */
+
+/* "[####....] 5/10  80.0% right  0:45 left" */
+void put_progress(struct buf *out, int64_t done, int64_t total, int64_t right, double eta_seconds);
+
+/* --- serve's directory --------------------------------------------------------------------------------- */
+
+/* Makes path (mode 0700) if it is missing and locks it against a second server. *lock is a descriptor to
+ * close at the end. ERR_CONFIG: no directory, not writable, in use. */
+enum err_code data_open(int *lock, const char *path, struct err *err);
+/* The block printed when the server listens: URL, model, a line to try; as JSON, one object. */
+void serve_banner(struct buf *out, const char *url, const struct engine_info *engine, bool keys, bool json);
+
+#endif

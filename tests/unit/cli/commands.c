@@ -1,0 +1,195 @@
+/*
+ * commands.c - whole commands on the echo engine: what they print where, and how they exit.
+ *
+ * A command runs in this process with its standard streams turned to files, so leaks and races in it are seen.
+ */
+#include "test.h"
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "json/json.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct ran {
+    int status;
+    struct buf out, err;
+};
+
+static void redirect(int saved[3], const char *input, char paths[2][256])
+{
+    char in[256];
+    snprintf(in, sizeof in, "%s/stdin", test_tmpdir());
+    assert_int_equal(ERR_OK, file_write(in, str_from(input), NULL));
+    fflush(NULL);
+    for (int fd = 0; fd < 3; fd++) {
+        if (fd > 0)
+            snprintf(paths[fd - 1], 256, "%s/std%d", test_tmpdir(), fd);
+        saved[fd] = dup(fd);
+        int to = fd == 0 ? open(in, O_RDONLY) : open(paths[fd - 1], O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(to, fd);
+        close(to);
+    }
+}
+
+static void restore(const int saved[3])
+{
+    fflush(NULL);
+    clearerr(stdout);
+    for (int fd = 0; fd < 3; fd++) {
+        dup2(saved[fd], fd);
+        close(saved[fd]);
+    }
+}
+
+static struct ran run(const char *input, const char *const *args)
+{
+    static const char *const env[] = { NULL };
+    const char *argv[16] = { "thinkd" };
+    int argc = 1, saved[3];
+    char paths[2][256];
+    while (args[argc - 1] && argc < 15) {
+        argv[argc] = args[argc - 1];
+        argc++;
+    }
+    redirect(saved, input, paths);
+    struct ran r = { .status = cli_main(argc, argv, env) };
+    restore(saved);
+    assert_int_equal(ERR_OK, file_read(&r.out, paths[0], MIB, NULL));
+    assert_int_equal(ERR_OK, file_read(&r.err, paths[1], MIB, NULL));
+    buf_puts(&r.out, "");
+    buf_reserve(&r.err, 1);
+    buf_puts(&r.err, "");
+    return r;
+}
+
+static void ran_free(struct ran *r)
+{
+    buf_free(&r->out);
+    buf_free(&r->err);
+}
+
+#define ARGS(...)                                                                                            \
+    (const char *const[])                                                                                    \
+    {                                                                                                        \
+        __VA_ARGS__, NULL                                                                                    \
+    }
+
+static const struct row {
+    const char *input;
+    const char *args[8];
+    int status;
+    const char *out, *err; /* all of it; or, with a leading '~', a part; NULL: empty */
+} rows[] = {
+    { "", { "help" }, 0, "~Usage: thinkd COMMAND", NULL },
+    { "", { "help", "ask" }, 0, "~Usage: thinkd ask [OPTIONS] [QUESTION...]", NULL },
+    { "", { "ask", "--help" }, 0, "~  --instructions TEXT", NULL },
+    { "", { "serve", "-h" }, 0, "~  --listen HOST:PORT", NULL },
+    { "", { "--version" }, 0, "~thinkd ", NULL },
+    { "",
+      { "version", "extra" },
+      2,
+      NULL,
+      "thinkd: 'thinkd version' takes options only, but got 'extra'.\n" },
+    { "",
+      { "version", "--listen", "x:1" },
+      2,
+      NULL,
+      "thinkd: --listen: 'thinkd version' has no such option; 'thinkd serve' has it.\n" },
+    { "", { "seve" }, 2, NULL, "thinkd: unknown command 'seve'; did you mean 'serve'?\n" },
+    { "",
+      { "help", "qwertzuiop" },
+      2,
+      NULL,
+      "thinkd: unknown command 'qwertzuiop'; 'thinkd help' lists them.\n" },
+    { "", { "ask", "--engine", "echo", "two", "words" }, 0, "two words\n", NULL },
+    { "", { "ask", "--engine", "echo", "--", "--help" }, 0, "--help\n", NULL },
+    { "from a file\n", { "ask", "--engine", "echo", "-" }, 0, "from a file\n", NULL },
+    { "from a pipe\r\n\n", { "ask", "--engine", "echo" }, 0, "from a pipe\n", NULL },
+    { "", { "ask", "--engine", "echo", "--thinking", "hello" }, 0, "hello\n", "~hello" },
+    { "", { "ask", "--engine", "echo", "--json", "hello" }, 0, "~\"output_text\":\"hello\"", NULL },
+    { " \n", { "ask", "--engine", "echo" }, 2, NULL, "~there is no question" },
+    { "\xff", { "ask", "--engine", "echo" }, 2, NULL, "~not valid UTF-8" },
+    { "", { "ask", "--engine", "echo", "--tier", "o9", "x" }, 2, NULL, "~there is no model 'o9'" },
+    { "", { "ask", "--model", "/nonexistent.gguf", "x" }, 1, NULL, "~/nonexistent.gguf" },
+    { "", { "ask", "--url", "http://127.0.0.1:1", "x" }, 1, NULL, "~thinkd: " },
+    { "",
+      { "ask", "--url", "http://127.0.0.1:1", "--api-key", "a\nb", "x" },
+      2,
+      NULL,
+      "~--api-key: the key holds" },
+    { "", { "models", "--engine", "echo" }, 0, "~o3-pro", NULL },
+    { "", { "models", "--engine", "echo", "--json" }, 0, "~\"id\":\"o3-pro\"", NULL },
+    { "", { "models", "o3" }, 2, NULL, "~takes options only" },
+    { "", { "serve", "--listen", "0.0.0.0:0", "--engine", "echo" }, 2, NULL, "~openssl rand -hex 24" },
+    { "", { "serve", "now" }, 2, NULL, "~takes options only" },
+    { "", { "serve", "--data", "/dev/null", "--engine", "echo" }, 2, NULL, "~is not a directory" },
+};
+
+static bool fits(const char *want, const struct buf *got)
+{
+    const char *text = got->ptr ? got->ptr : "";
+    if (!want)
+        return text[0] == '\0';
+    return want[0] == '~' ? strstr(text, want + 1) != NULL : strcmp(want, text) == 0;
+}
+
+static void commands_print_and_exit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ran r = run(rows[i].input, rows[i].args);
+        if (r.status != rows[i].status || !fits(rows[i].out, &r.out) || !fits(rows[i].err, &r.err))
+            fail_msg("row %zu (%s): status %d\n%s\n%s", i, rows[i].args[0], r.status, r.out.ptr, r.err.ptr);
+        ran_free(&r);
+    }
+}
+
+static void json_output_is_json(void **state)
+{
+    (void)state;
+    const char *const *const commands[] = {
+        ARGS("version", "--json"),
+        ARGS("models", "--engine", "echo", "--json"),
+        ARGS("ask", "--engine", "echo", "--json", "--seed", "7", "x"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        struct ran r = run("", commands[i]);
+        struct err err = { 0 };
+        json_t *v;
+        if (json_read(&v, buf_str(&r.out), &err))
+            fail_msg("%s: %s", r.out.ptr, err.message);
+        assert_true(json_is_object(v));
+        assert_int_equal('\n', r.out.ptr[r.out.len - 1]);
+        if (i == 2)
+            assert_int_equal(7, json_integer_value(json_object_get(json_object_get(v, "thinkd"), "seed")));
+        json_decref(v);
+        ran_free(&r);
+    }
+}
+
+static void full_disk_is_an_error(void **state)
+{
+    (void)state;
+    static const char *const env[] = { NULL };
+    const char *argv[] = { "thinkd", "help", NULL };
+    int saved[3];
+    char paths[2][256];
+    redirect(saved, "", paths);
+    int full = open("/dev/full", O_WRONLY);
+    dup2(full, 1);
+    close(full);
+    int status = cli_main(2, argv, env);
+    restore(saved);
+    assert_int_equal(CLI_FAILED, status);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(commands_print_and_exit),
+    cmocka_unit_test(json_output_is_json),
+    cmocka_unit_test(full_disk_is_an_error),
+};
+TEST_GROUP(cli_commands, tests)
