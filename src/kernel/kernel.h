@@ -18,7 +18,10 @@
 
 /* GGUF's Q8_0: 32 weights share one scale; value = d * q. d is IEEE half precision. */
 #define Q8_0_BLOCK 32
-struct q8_0 { uint16_t d; int8_t q[Q8_0_BLOCK]; };
+struct q8_0 {
+    uint16_t d;
+    int8_t q[Q8_0_BLOCK];
+};
 _Static_assert(sizeof(struct q8_0) == 34, "Q8_0 blocks are packed in files");
 
 /* Types of a weight row as stored in files. */

@@ -1,0 +1,413 @@
+/*
+ * gguf_make.c - writes GGUF v3 files for tests: ggml's docs/gguf.md, the other way round.
+ */
+#include "model/gguf_make.h"
+
+#include "test.h"
+
+#include "base/file.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TYPE_U32 = 4, TYPE_I32 = 5, TYPE_F32 = 6, TYPE_BOOL = 7, TYPE_STR = 8, TYPE_ARRAY = 9, TYPE_U64 = 10 };
+
+/* --- bytes ---------------------------------------------------------------------------------------------- */
+
+static void put_le(struct buf *b, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        buf_putc(b, (char)(value >> 8 * i & 0xff));
+}
+
+static void put_str(struct buf *b, const char *s)
+{
+    put_le(b, strlen(s), 8);
+    buf_puts(b, s);
+}
+
+static void put_f32(struct buf *b, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_le(b, bits, 4);
+}
+
+static void pad(struct buf *b, size_t alignment)
+{
+    while (b->len % alignment)
+        buf_putc(b, 0);
+}
+
+void gguf_make_init(struct gguf_make *g)
+{
+    *g = (struct gguf_make){ .version = 3 };
+}
+
+void gguf_make_free(struct gguf_make *g)
+{
+    for (size_t i = 0; i < g->n_tensors; i++) {
+        buf_free(&g->tensors[i].bytes);
+        mem_free(g->tensors[i].values);
+    }
+    mem_free(g->tensors);
+    buf_free(&g->keys);
+}
+
+/* --- metadata ------------------------------------------------------------------------------------------- */
+
+static struct buf *begin_key(struct gguf_make *g, const char *key, uint32_t type)
+{
+    g->n_keys++;
+    put_str(&g->keys, key);
+    put_le(&g->keys, type, 4);
+    return &g->keys;
+}
+
+static struct buf *begin_array(struct gguf_make *g, const char *key, uint32_t item, size_t n)
+{
+    struct buf *b = begin_key(g, key, TYPE_ARRAY);
+    put_le(b, item, 4);
+    put_le(b, n, 8);
+    return b;
+}
+
+void gguf_make_u32(struct gguf_make *g, const char *key, uint32_t value)
+{
+    put_le(begin_key(g, key, TYPE_U32), value, 4);
+}
+
+void gguf_make_u64(struct gguf_make *g, const char *key, uint64_t value)
+{
+    put_le(begin_key(g, key, TYPE_U64), value, 8);
+}
+
+void gguf_make_f32(struct gguf_make *g, const char *key, float value)
+{
+    put_f32(begin_key(g, key, TYPE_F32), value);
+}
+
+void gguf_make_bool(struct gguf_make *g, const char *key, bool value)
+{
+    put_le(begin_key(g, key, TYPE_BOOL), value, 1);
+}
+
+void gguf_make_str(struct gguf_make *g, const char *key, const char *value)
+{
+    put_str(begin_key(g, key, TYPE_STR), value);
+}
+
+void gguf_make_strs(struct gguf_make *g, const char *key, const char *const *values, size_t n)
+{
+    struct buf *b = begin_array(g, key, TYPE_STR, n);
+    for (size_t i = 0; i < n; i++)
+        put_str(b, values[i]);
+}
+
+void gguf_make_i32s(struct gguf_make *g, const char *key, const int32_t *values, size_t n)
+{
+    struct buf *b = begin_array(g, key, TYPE_I32, n);
+    for (size_t i = 0; i < n; i++)
+        put_le(b, (uint32_t)values[i], 4);
+}
+
+void gguf_make_f32s(struct gguf_make *g, const char *key, const float *values, size_t n)
+{
+    struct buf *b = begin_array(g, key, TYPE_F32, n);
+    for (size_t i = 0; i < n; i++)
+        put_f32(b, values[i]);
+}
+
+/* --- tensors -------------------------------------------------------------------------------------------- */
+
+static struct gguf_make_tensor *add_tensor(struct gguf_make *g, const char *name, uint32_t type)
+{
+    g->tensors = mem_realloc(g->tensors, (g->n_tensors + 1) * sizeof *g->tensors);
+    struct gguf_make_tensor *t = &g->tensors[g->n_tensors++];
+    *t = (struct gguf_make_tensor){ .type = type, .dims = { 1, 1, 1, 1 } };
+    if (strlen(name) >= sizeof t->name)
+        fail_msg("tensor name too long: %s", name);
+    snprintf(t->name, sizeof t->name, "%s", name);
+    return t;
+}
+
+static void put_q8_0(struct gguf_make_tensor *t, const float *values)
+{
+    float most = 0;
+    for (int i = 0; i < Q8_0_BLOCK; i++)
+        most = fmaxf(most, fabsf(values[i]));
+    uint16_t d = f32_to_f16(most / 127);
+    float scale = f16_to_f32(d);
+    put_le(&t->bytes, d, 2);
+    for (int i = 0; i < Q8_0_BLOCK; i++) {
+        int q = scale > 0 ? (int)lrintf(values[i] / scale) : 0;
+        q = q > 127 ? 127 : q < -127 ? -127 : q;
+        put_le(&t->bytes, (uint8_t)(int8_t)q, 1);
+        t->values[t->count++] = (double)scale * q;
+    }
+}
+
+static uint16_t to_bf16(float f) /* nearest even; no NaN comes here */
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static void put_value(struct gguf_make_tensor *t, float value)
+{
+    if (t->type == GGUF_MAKE_F32) {
+        put_f32(&t->bytes, value);
+        t->values[t->count++] = (double)value;
+    } else if (t->type == GGUF_MAKE_F16) {
+        uint16_t h = f32_to_f16(value);
+        put_le(&t->bytes, h, 2);
+        t->values[t->count++] = (double)f16_to_f32(h);
+    } else {
+        uint32_t bits = (uint32_t)to_bf16(value) << 16;
+        float rounded;
+        memcpy(&rounded, &bits, sizeof rounded);
+        put_le(&t->bytes, bits >> 16, 2);
+        t->values[t->count++] = (double)rounded;
+    }
+}
+
+void gguf_make_values(struct gguf_make *g, const char *name, enum tensor_type type, uint64_t cols,
+                      uint64_t rows, const float *values)
+{
+    static const uint32_t numbers[] = { [TENSOR_F32] = GGUF_MAKE_F32,
+                                        [TENSOR_F16] = GGUF_MAKE_F16,
+                                        [TENSOR_BF16] = GGUF_MAKE_BF16,
+                                        [TENSOR_Q8_0] = GGUF_MAKE_Q8_0 };
+    struct gguf_make_tensor *t = add_tensor(g, name, numbers[type]);
+    size_t n = (size_t)(rows ? cols * rows : cols);
+    t->n_dims = rows ? 2 : 1;
+    t->dims[0] = cols;
+    t->dims[1] = rows ? rows : 1;
+    t->values = mem_array(n, sizeof *t->values);
+    if (type == TENSOR_Q8_0) {
+        if (cols % Q8_0_BLOCK)
+            fail_msg("%s: rows of %d are no whole Q8_0 blocks", name, (int)cols);
+        for (size_t i = 0; i < n; i += Q8_0_BLOCK)
+            put_q8_0(t, values + i);
+    } else
+        for (size_t i = 0; i < n; i++)
+            put_value(t, values[i]);
+}
+
+void gguf_make_raw(struct gguf_make *g, const char *name, uint32_t type, const uint64_t *dims,
+                   uint32_t n_dims, const void *bytes, size_t len)
+{
+    struct gguf_make_tensor *t = add_tensor(g, name, type);
+    t->n_dims = n_dims;
+    for (uint32_t i = 0; i < n_dims && i < ARRAY_LEN(t->dims); i++)
+        t->dims[i] = dims[i];
+    buf_put(&t->bytes, bytes, len);
+}
+
+const struct gguf_make_tensor *gguf_make_find(const struct gguf_make *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_tensors; i++)
+        if (strcmp(g->tensors[i].name, name) == 0)
+            return &g->tensors[i];
+    fail_msg("no tensor %s was made", name);
+    return NULL;
+}
+
+/* --- the file ------------------------------------------------------------------------------------------- */
+
+void gguf_make_bytes(const struct gguf_make *g, struct buf *out)
+{
+    uint64_t offset = 0;
+    buf_puts(out, "GGUF");
+    put_le(out, g->version, 4);
+    put_le(out, g->n_tensors, 8);
+    put_le(out, g->n_keys, 8);
+    buf_put(out, g->keys.ptr, g->keys.len);
+    for (size_t i = 0; i < g->n_tensors; i++) {
+        const struct gguf_make_tensor *t = &g->tensors[i];
+        put_str(out, t->name);
+        put_le(out, t->n_dims, 4);
+        for (uint32_t d = 0; d < t->n_dims; d++)
+            put_le(out, d < ARRAY_LEN(t->dims) ? t->dims[d] : 1, 8);
+        put_le(out, t->type, 4);
+        put_le(out, offset, 8);
+        offset = (offset + t->bytes.len + 31) / 32 * 32;
+    }
+    for (size_t i = 0; i < g->n_tensors; i++) {
+        pad(out, 32); /* offsets count from the first padded place */
+        buf_put(out, g->tensors[i].bytes.ptr, g->tensors[i].bytes.len);
+    }
+}
+
+void gguf_make_write(const struct gguf_make *g, const char *path)
+{
+    struct buf bytes = { 0 };
+    struct err err = { 0 };
+    gguf_make_bytes(g, &bytes);
+    if (file_write(path, buf_str(&bytes), &err))
+        fail_msg("%s", err.message);
+    buf_free(&bytes);
+}
+
+/* --- tiny models ---------------------------------------------------------------------------------------- */
+
+#define TEMPLATE                                                                                             \
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"               \
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"                                                  \
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"     \
+    "{% endif %}"
+
+static const char *const merged[][2] = {
+    { "t", "h" }, { "th", "e" }, { "i", "n" }, { "e", "r" }, { "\u0120", "t" }
+};
+static const char *const specials[] = { "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>",
+                                        "</think>" };
+enum { N_BYTES = 256, N_MERGED = ARRAY_LEN(merged), N_SPECIALS = ARRAY_LEN(specials) };
+enum { N_TOKENS = N_BYTES + N_MERGED + N_SPECIALS };
+
+/* GPT-2's way to write any byte as a printable character: itself where it has one in Latin-1, else the next
+ * of U+0100 and up. */
+static void spell_byte(int byte, char out[8])
+{
+    int others = 0;
+    for (int b = 0; b <= byte; b++) {
+        bool printable = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+        size_t n = utf8_encode((uint32_t)(printable ? b : 256 + others), out);
+        out[n] = 0;
+        others += !printable;
+    }
+}
+
+static void put_vocabulary(struct gguf_make *g)
+{
+    static char texts[N_BYTES + N_MERGED][8];
+    const char *tokens[N_TOKENS], *merges[N_MERGED];
+    char rules[N_MERGED][16];
+    int32_t types[N_TOKENS];
+    for (int i = 0; i < N_TOKENS; i++) {
+        types[i] = 1;
+        tokens[i] = i < N_BYTES + N_MERGED ? texts[i] : specials[i - N_BYTES - N_MERGED];
+        if (i < N_BYTES)
+            spell_byte(i, texts[i]);
+        else if (i < N_BYTES + N_MERGED) {
+            const char *const *pair = merged[i - N_BYTES];
+            snprintf(texts[i], sizeof texts[i], "%s%s", pair[0], pair[1]);
+            snprintf(rules[i - N_BYTES], sizeof rules[0], "%s %s", pair[0], pair[1]);
+            merges[i - N_BYTES] = rules[i - N_BYTES];
+        } else
+            types[i] = tokens[i][1] == '|' ? 3 : 4; /* control; user-defined */
+    }
+    uint32_t special = N_BYTES + N_MERGED;
+    gguf_make_str(g, "tokenizer.ggml.model", "gpt2");
+    gguf_make_str(g, "tokenizer.ggml.pre", "qwen2");
+    gguf_make_strs(g, "tokenizer.ggml.tokens", tokens, N_TOKENS);
+    gguf_make_i32s(g, "tokenizer.ggml.token_type", types, N_TOKENS);
+    gguf_make_strs(g, "tokenizer.ggml.merges", merges, N_MERGED);
+    gguf_make_u32(g, "tokenizer.ggml.bos_token_id", special);
+    gguf_make_u32(g, "tokenizer.ggml.padding_token_id", special);
+    gguf_make_u32(g, "tokenizer.ggml.eos_token_id", special + 2);
+    gguf_make_bool(g, "tokenizer.ggml.add_bos_token", false);
+    gguf_make_str(g, "tokenizer.chat_template", TEMPLATE);
+}
+
+static void put_key(struct gguf_make *g, const struct gguf_make_shape *s, const char *name, int value)
+{
+    char key[96];
+    snprintf(key, sizeof key, "%s.%s", s->arch, name);
+    gguf_make_u32(g, key, (uint32_t)value);
+}
+
+static void put_shape(struct gguf_make *g, const struct gguf_make_shape *s)
+{
+    char key[96];
+    gguf_make_str(g, "general.architecture", s->arch);
+    gguf_make_str(g, "general.name", "tiny");
+    put_key(g, s, "block_count", s->n_layers);
+    put_key(g, s, "context_length", s->context);
+    put_key(g, s, "embedding_length", s->n_embd);
+    put_key(g, s, "feed_forward_length", s->n_ff);
+    put_key(g, s, "attention.head_count", s->n_heads);
+    put_key(g, s, "attention.head_count_kv", s->n_kv_heads);
+    put_key(g, s, "attention.key_length", s->head_dim);
+    put_key(g, s, "attention.value_length", s->head_dim);
+    snprintf(key, sizeof key, "%s.attention.layer_norm_rms_epsilon", s->arch);
+    gguf_make_f32(g, key, 1e-6f);
+    snprintf(key, sizeof key, "%s.rope.freq_base", s->arch);
+    gguf_make_f32(g, key, 10000.0f);
+}
+
+/* Uniform with variance 1 / cols, which keeps activations near 1; vectors are norms, so near 1 themselves. */
+static void put_random(struct gguf_make *g, struct rng *rng, const char *name, enum tensor_type type,
+                       int cols, int rows)
+{
+    size_t n = (size_t)cols * (size_t)(rows ? rows : 1);
+    float *values = mem_array(n, sizeof *values), spread = rows ? sqrtf(3.0f / (float)cols) : 0.25f;
+    for (size_t i = 0; i < n; i++)
+        values[i] = (rows ? 0.0f : 1.0f) + spread * (float)(2 * rng_unit(rng) - 1);
+    gguf_make_values(g, name, rows ? type : TENSOR_F32, (uint64_t)cols, (uint64_t)rows, values);
+    mem_free(values);
+}
+
+static void put_layer(struct gguf_make *g, struct rng *rng, const struct gguf_make_shape *s, int layer)
+{
+    int q = s->n_heads * s->head_dim, kv = s->n_kv_heads * s->head_dim;
+    const struct {
+        const char *name;
+        int cols, rows;
+    } parts[] = {
+        { "attn_norm", s->n_embd, 0 },      { "attn_q", s->n_embd, q },
+        { "attn_k", s->n_embd, kv },        { "attn_v", s->n_embd, kv },
+        { "attn_output", q, s->n_embd },    { "ffn_norm", s->n_embd, 0 },
+        { "ffn_gate", s->n_embd, s->n_ff }, { "ffn_up", s->n_embd, s->n_ff },
+        { "ffn_down", s->n_ff, s->n_embd }, { "attn_q_norm", s->head_dim, 0 },
+        { "attn_k_norm", s->head_dim, 0 },
+    };
+    size_t n = ARRAY_LEN(parts) - (strcmp(s->arch, "qwen3") == 0 ? 0 : 2);
+    for (size_t i = 0; i < n; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%d.%s.weight", layer, parts[i].name);
+        put_random(g, rng, name, s->type, parts[i].cols, parts[i].rows);
+    }
+}
+
+struct gguf_make_shape gguf_make_tiny_shape(const char *arch, enum tensor_type type, uint64_t seed)
+{
+    return (struct gguf_make_shape){ .arch = arch,
+                                     .type = type,
+                                     .n_layers = 2,
+                                     .n_embd = 64,
+                                     .n_heads = 4,
+                                     .n_kv_heads = 2,
+                                     .head_dim = 16,
+                                     .n_ff = 128,
+                                     .context = 1024,
+                                     .tied = strcmp(arch, "qwen3") == 0,
+                                     .seed = seed };
+}
+
+void gguf_make_model(struct gguf_make *g, const struct gguf_make_shape *s)
+{
+    struct rng rng;
+    rng_init(&rng, s->seed, 0);
+    put_shape(g, s);
+    put_vocabulary(g);
+    put_random(g, &rng, "token_embd.weight", s->type, s->n_embd, N_TOKENS);
+    put_random(g, &rng, "output_norm.weight", TENSOR_F32, s->n_embd, 0);
+    if (!s->tied)
+        put_random(g, &rng, "output.weight", s->type, s->n_embd, N_TOKENS);
+    for (int l = 0; l < s->n_layers; l++)
+        put_layer(g, &rng, s, l);
+}
+
+void gguf_make_tiny(const char *path, const char *arch, enum tensor_type type, uint64_t seed)
+{
+    struct gguf_make_shape shape = gguf_make_tiny_shape(arch, type, seed);
+    struct gguf_make g;
+    gguf_make_init(&g);
+    gguf_make_model(&g, &shape);
+    gguf_make_write(&g, path);
+    gguf_make_free(&g);
+}
