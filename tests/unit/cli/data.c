@@ -21,7 +21,7 @@ static const char *path_of(const char *name)
 static void made_private_and_held_by_one(void **state)
 {
     (void)state;
-    const char *path = path_of("data");
+    const char *path = path_of("kept");
     struct err err = { 0 };
     struct stat st;
     int first, second;

@@ -1,0 +1,144 @@
+/*
+ * asked.c - the fields that both endpoints have: which model, how it samples, where it stops, what is repeated.
+ *
+ * Field tables check types and bounds; what a value means beside other fields or the configuration is checked here,
+ * once for both. Each function stores what it read in the turn.
+ *
+ * Threads: http's workers.
+ */
+#include "api/api_impl.h"
+
+#include "base/rng.h"
+
+#include <ctype.h>
+
+const char *const summary_names[] = { "auto", "concise", "detailed", NULL };
+
+/* "-2025-04-16" behind the bare name. */
+static bool is_dated(const char *alias, struct str bare)
+{
+    struct str rest = str_from(alias);
+    if (!str_starts(rest, bare))
+        return false;
+    rest = str_slice(rest, bare.len, rest.len);
+    if (rest.len != 11)
+        return false;
+    for (size_t i = 0; i < rest.len; i++)
+        if (i == 0 || i == 5 || i == 8 ? rest.ptr[i] != '-' : !isdigit((unsigned char)rest.ptr[i]))
+            return false;
+    return true;
+}
+
+/* Replies name the model that answered: the dated form where the name has one, with the prefix the client used. */
+static const char *resolved_name(const struct tier *tier, struct str asked, struct arena *arena)
+{
+    const struct str prefix = STR("openai/");
+    bool prefixed = str_starts(asked, prefix);
+    struct str bare = prefixed ? str_slice(asked, prefix.len, asked.len) : asked;
+    for (size_t i = 0; tier->aliases && tier->aliases[i]; i++)
+        if (is_dated(tier->aliases[i], bare))
+            bare = str_from(tier->aliases[i]);
+    return arena_printf(arena, "%s%.*s", prefixed ? prefix.ptr : "", STR_ARG(bare));
+}
+
+/* pro: reasoning.mode asks for the pro tier of the model, which is the one with "-pro" behind its name. It counts as
+ * if it had been asked for itself: its default effort, its price, its name in the reply. */
+enum err_code turn_set_model(struct turn *t, struct str asked, bool pro, struct err *err)
+{
+    const struct tier *tier = config_tier(t->api->cfg, asked);
+    if (!tier)
+        return err_set(err, ERR_MODEL_NOT_FOUND, "model",
+                       "The model '%.*s' does not exist or you do not have access to it.", STR_ARG(asked));
+    if (pro && tier->thinking != THINKING_BRANCHES) {
+        bool prefixed = str_starts(asked, STR("openai/"));
+        asked = str_from(arena_printf(&t->arena, "%s%s-pro", prefixed ? "openai/" : "", tier->name));
+        if (!(tier = config_tier(t->api->cfg, asked)))
+            return refuse_unsupported(err, "reasoning.mode", "pro", "with a model that has no pro tier");
+    }
+    if (!(tier->endpoints & t->kind->endpoint))
+        return err_set(err, ERR_WRONG_ENDPOINT, "model",
+                       t->kind->endpoint == ENDPOINT_CHAT
+                           ? "This model is only supported in v1/responses and not in v1/chat/completions."
+                           : "This model is only supported in v1/chat/completions and not in v1/responses.");
+    t->tier = tier;
+    t->model = resolved_name(tier, asked, &t->arena);
+    t->effort = tier->default_effort;
+    return ERR_OK;
+}
+
+static enum err_code add_stop(struct turn *t, const json_t *stop, const char *param, struct err *err)
+{
+    if (!json_is_string(stop))
+        return field_type_error(err, param, "a string", stop);
+    struct str s = { json_string_value(stop), json_string_length(stop) };
+    if (s.len == 0)
+        return err_set(
+            err, ERR_STRING_TOO_SHORT, param,
+            "Invalid '%s': empty string. Expected a string with minimum length 1, but got an empty "
+            "string instead.",
+            param);
+    t->stops[t->n_stops++] = arena_str(&t->arena, s);
+    return ERR_OK;
+}
+
+/* stop: a string, or up to four. NULL: not given. */
+enum err_code turn_set_stops(struct turn *t, const json_t *stop, struct err *err)
+{
+    if (!stop)
+        return ERR_OK;
+    if (json_is_string(stop))
+        return add_stop(t, stop, "stop", err);
+    if (!json_is_array(stop))
+        return field_type_error(err, "stop", "a string or an array of strings", stop);
+    if (json_array_size(stop) > STOPS_MAX)
+        return err_set(err, ERR_ARRAY_TOO_LONG, "stop",
+                       "Invalid 'stop': array too long. Expected an array with maximum length %d, but got an "
+                       "array with length %zu instead.",
+                       STOPS_MAX, json_array_size(stop));
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; i < json_array_size(stop) && !code; i++)
+        code = add_stop(t, json_array_get(stop, i), arena_printf(&t->arena, "stop[%zu]", i), err);
+    return code;
+}
+
+#define METADATA_PAIRS_MAX 16
+#define METADATA_KEY_MAX   64
+#define METADATA_VALUE_MAX 512
+
+/* metadata: an object, or NULL when it was not given. It is repeated from the document, not copied. */
+enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct err *err)
+{
+    const char *key;
+    json_t *value;
+    enum err_code code = ERR_OK;
+    t->metadata = metadata;
+    if (json_object_size(metadata) > METADATA_PAIRS_MAX)
+        return err_set(
+            err, ERR_INVALID_VALUE, "metadata",
+            "Invalid 'metadata': too many properties. Expected an object with at most %d properties, "
+            "but got an object with %zu properties instead.",
+            METADATA_PAIRS_MAX, json_object_size(metadata));
+    json_object_foreach((json_t *)metadata, key, value)
+    {
+        const char *param = arena_printf(&t->arena, "metadata.%.*s", METADATA_KEY_MAX, key);
+        struct str text = { json_string_value(value), json_string_length(value) };
+        if (!json_is_string(value))
+            code = field_type_error(err, param, "a string", value);
+        else if (!(code = check_string_max(err, "metadata", str_from(key), METADATA_KEY_MAX)))
+            code = check_string_max(err, param, text, METADATA_VALUE_MAX);
+        if (code)
+            break;
+    }
+    return code;
+}
+
+void turn_set_sampling(struct turn *t, struct field_real temperature, struct field_real top_p,
+                       struct field_int seed)
+{
+    t->ask.temperature.set = temperature.set;
+    t->ask.temperature.value = temperature.value;
+    t->ask.top_p.set = top_p.set;
+    t->ask.top_p.value = top_p.value;
+    /* A drawn seed is reported; 53 bits survive clients that read JSON numbers as doubles. */
+    t->seed = seed.set ? (uint64_t)seed.value : rng_os_u64() >> 11;
+}

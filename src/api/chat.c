@@ -1,0 +1,190 @@
+/*
+ * chat.c - POST /v1/chat/completions: every request field has a row here, as in responses.c.
+ *
+ * The endpoint maps onto the same turn. Two limits exist for the same thing, max_completion_tokens and the older
+ * max_tokens; each is an upper bound, so with both the smaller binds. Labels (user, safety_identifier,
+ * prompt_cache_key) are checked and name nothing here, since the chat object has no place for them; metadata is
+ * repeated when given. store:true is refused, because no stored completion could be found again.
+ *
+ * Threads: http's workers.
+ */
+#include "api/api_impl.h"
+
+static const char *const verbosities[] = { "low", "medium", "high", NULL };
+static const char *const format_types[] = { "text", "json_object", "json_schema", NULL };
+static const char *const modality_names[] = { "text", "audio", NULL };
+static const char *const service_tiers[] = { "auto",  "default", "flex",      "priority",
+                                             "scale", "fast",    "ultrafast", NULL };
+
+struct chat_body {
+    struct field_string model, user, safety_identifier, prompt_cache_key;
+    struct field_json messages, tools, tool_choice, metadata, stream_options, stop, response_format,
+        modalities;
+    struct field_bool stream, parallel_tool_calls, ignore_eos;
+    struct field_int max_completion_tokens, max_tokens, n, seed;
+    struct field_real temperature, top_p;
+    struct field_enum reasoning_effort, verbosity, service_tier;
+};
+static const struct field chat_rows[] = {
+    { FIELD_ROW(STRING, chat_body, model), .required = true },
+    { FIELD_ROW(ARRAY, chat_body, messages), .min = 1, .required = true },
+    { FIELD_ROW(INT, chat_body, max_completion_tokens), .min = 1 },
+    { FIELD_ROW(INT, chat_body, max_tokens), .min = 1 },
+    { FIELD_ROW(ENUM, chat_body, reasoning_effort), .values = effort_names },
+    { FIELD_ROW(REAL, chat_body, temperature), .min = 0, .max = 2 },
+    { FIELD_ROW(REAL, chat_body, top_p), .min = 0, .max = 1 },
+    { FIELD_ROW(INT, chat_body, n), .min = 1, .max = CHOICES_MAX },
+    { FIELD_ROW(ANY, chat_body, stop) },
+    { FIELD_ROW(INT, chat_body, seed) },
+    { FIELD_ROW(BOOL, chat_body, stream) },
+    { FIELD_ROW(OBJECT, chat_body, stream_options) },
+    { FIELD_ROW(OBJECT, chat_body, response_format) },
+    { FIELD_ROW(ENUM, chat_body, verbosity), .values = verbosities },
+    { FIELD_ROW(ARRAY, chat_body, modalities) },
+    { FIELD_ROW(ARRAY, chat_body, tools) },
+    { FIELD_ROW(ANY, chat_body, tool_choice) },
+    { FIELD_ROW(BOOL, chat_body, parallel_tool_calls) },
+    { FIELD_ROW(OBJECT, chat_body, metadata) },
+    { FIELD_ROW(ENUM, chat_body, service_tier), .values = service_tiers },
+    { FIELD_ROW(STRING, chat_body, user) },
+    { FIELD_ROW(STRING, chat_body, safety_identifier), .max = LABEL_CHARS_MAX },
+    { FIELD_ROW(STRING, chat_body, prompt_cache_key), .max = LABEL_CHARS_MAX },
+    { FIELD_ROW(BOOL, chat_body, ignore_eos) },
+    FIELD_LATER("store"),
+    FIELD_LATER("logprobs"),
+    FIELD_LATER("top_logprobs"),
+    FIELD_LATER("logit_bias"),
+    FIELD_LATER("presence_penalty"),
+    FIELD_LATER("frequency_penalty"),
+    FIELD_LATER("audio"),
+    FIELD_LATER("prediction"),
+    FIELD_LATER("web_search_options"),
+    FIELD_LATER("functions"),
+    { .name = "function_call", .kind = FIELD_UNBUILT, .neutral = "none" },
+    FIELD_DROP("prompt_cache_retention"),
+    FIELD_DROP("prompt_cache_options"),
+    FIELD_DROP("moderation"),
+    FIELD_DROP("client_metadata"),
+    FIELD_DROP("access_programs"),
+    FIELD_DROP("image"),
+    FIELD_DROP("provider"),
+};
+
+struct chat_stream_options {
+    struct field_bool include_usage;
+};
+static const struct field stream_options_rows[] = {
+    { FIELD_ROW(BOOL, chat_stream_options, include_usage) },
+    FIELD_LATER("include_obfuscation"),
+};
+
+struct response_format {
+    struct field_enum type;
+};
+static const struct field response_format_rows[] = {
+    { FIELD_ROW(ENUM, response_format, type), .values = format_types, .required = true },
+    FIELD_LATER("json_schema"),
+};
+
+static enum err_code check_response_format(struct turn *t, const json_t *format, struct err *err)
+{
+    struct response_format f = { 0 };
+    const json_t *type = json_object_get(format, "type");
+    const char *name = json_is_string(type) ? json_string_value(type) : "";
+    if (str_is(str_from(name), "json_object") || str_is(str_from(name), "json_schema"))
+        return refuse_unsupported(err, "response_format.type", name, NULL);
+    return fields_decode(format, response_format_rows, ARRAY_LEN(response_format_rows), "response_format", &f,
+                         &t->arena, err);
+}
+
+static enum err_code check_modalities(struct turn *t, const json_t *modalities, struct err *err)
+{
+    for (size_t i = 0; i < json_array_size(modalities); i++) {
+        const char *param = arena_printf(&t->arena, "modalities[%zu]", i);
+        const json_t *v = json_array_get(modalities, i);
+        struct str name = { json_string_value(v), json_string_length(v) };
+        if (!json_is_string(v))
+            return field_type_error(err, param, "a string", v);
+        if (str_is(name, "audio"))
+            return refuse_unsupported(err, param, "audio", NULL);
+        if (!str_is(name, "text"))
+            return refuse_invalid(err, param, name, modality_names);
+    }
+    return ERR_OK;
+}
+
+/* Without stream:true the options have nothing to act on and the reply carries its usage anyway: the product
+ * documents' own example sends them so. */
+static enum err_code read_stream_options(struct turn *t, const json_t *options, struct err *err)
+{
+    struct chat_stream_options o = { 0 };
+    enum err_code code = fields_decode(options, stream_options_rows, ARRAY_LEN(stream_options_rows),
+                                       "stream_options", &o, &t->arena, err);
+    t->include_usage = o.include_usage.value;
+    return code;
+}
+
+static enum err_code check_options(struct turn *t, const struct chat_body *b, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    if (b->response_format.set)
+        code = check_response_format(t, b->response_format.value, err);
+    if (!code && b->verbosity.set && b->verbosity.value != 1)
+        code = refuse_unsupported(err, "verbosity", verbosities[b->verbosity.value], NULL);
+    if (!code && b->modalities.set)
+        code = check_modalities(t, b->modalities.value, err);
+    if (!code && b->stream_options.set)
+        code = read_stream_options(t, b->stream_options.value, err);
+    if (!code)
+        code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
+    return code;
+}
+
+/* 0: no limit was given. */
+static int64_t output_limit(const struct turn *t, const struct chat_body *b)
+{
+    int64_t limit = b->max_completion_tokens.value;
+    if (b->max_tokens.set && (limit == 0 || b->max_tokens.value < limit))
+        limit = b->max_tokens.value;
+    return limit ? limit : t->api->cfg->max_output_tokens;
+}
+
+static enum err_code decode(struct turn *t, struct err *err)
+{
+    struct chat_body b = { 0 };
+    enum err_code code = fields_decode(t->doc, chat_rows, ARRAY_LEN(chat_rows), "", &b, &t->arena, err);
+    if (code)
+        return code;
+    t->stream = b.stream.value;
+    if ((code = turn_set_model(t, b.model.value, false, err)) || (code = check_options(t, &b, err)) ||
+        (code = turn_set_metadata(t, b.metadata.value, err)) || (code = turn_set_stops(t, b.stop.value, err)))
+        return code;
+    if (b.reasoning_effort.set)
+        t->effort = (enum effort)b.reasoning_effort.value;
+    t->choices = b.n.set ? (size_t)b.n.value : 1;
+    t->ignore_eos = b.ignore_eos.value;
+    turn_set_sampling(t, b.temperature, b.top_p, b.seed);
+    t->ask.output_tokens_max = output_limit(t, &b);
+    return messages_from_chat(t, b.messages.value, err);
+}
+
+void chat_create(struct api *a, struct http_exchange *x)
+{
+    static const struct turn_kind kind = {
+        .endpoint = ENDPOINT_CHAT,
+        .id_prefix = "chatcmpl-",
+        .input_param = "messages",
+        .prompt_member = "messages",
+        .decode = decode,
+        .put = completion_put,
+        .reply = completion_reply,
+    };
+    turn_run(a, x, &kind);
+}
+
+const struct field_table chat_tables[] = {
+    { "chat", chat_rows, ARRAY_LEN(chat_rows) },
+    { "chat.stream_options", stream_options_rows, ARRAY_LEN(stream_options_rows) },
+    { "chat.response_format", response_format_rows, ARRAY_LEN(response_format_rows) },
+    { NULL, NULL, 0 },
+};

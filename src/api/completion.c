@@ -1,0 +1,205 @@
+/*
+ * completion.c - chat's reply object and its chunks.
+ *
+ * A stream opens with one chunk a choice that names the role, then deltas as they come, choices interleaved; an
+ * empty delta with the finish reason ends a choice; with include_usage every chunk says usage:null and one
+ * more, without choices, carries the sum. Thinking is counted and not shown.
+ *
+ * Threads: the conductor's.
+ */
+#include "api/api_impl.h"
+
+static void put_head(struct json_writer *w, const struct turn *t, const char *object)
+{
+    put_text(w, "id", t->id);
+    put_text(w, "object", object);
+    put_int(w, "created", t->created_s);
+    put_text(w, "model", t->model);
+    put_text(w, "service_tier", "default");
+    put_text(w, "system_fingerprint", t->api->fingerprint);
+}
+
+/* The prompt is counted once however many choices were made from it. */
+static void put_usage(struct json_writer *w, const struct job_view *job)
+{
+    jw_key(w, "usage");
+    jw_begin_object(w);
+    put_int(w, "prompt_tokens", job->input_tokens);
+    put_int(w, "completion_tokens", job->output_tokens);
+    put_int(w, "total_tokens", job->input_tokens + job->output_tokens);
+    jw_key(w, "prompt_tokens_details");
+    jw_begin_object(w);
+    put_int(w, "cached_tokens", job->cached_tokens);
+    put_int(w, "audio_tokens", 0);
+    jw_end_object(w);
+    jw_key(w, "completion_tokens_details");
+    jw_begin_object(w);
+    put_int(w, "reasoning_tokens", job->reasoning_tokens);
+    put_int(w, "audio_tokens", 0);
+    put_int(w, "accepted_prediction_tokens", 0);
+    put_int(w, "rejected_prediction_tokens", 0);
+    jw_end_object(w);
+    jw_end_object(w);
+}
+
+/* No tools, no filter: these two are all there is. */
+static const char *finish_name(enum engine_finish finish)
+{
+    return finish == FINISH_LENGTH ? "length" : "stop";
+}
+
+/* --- the plain reply ---------------------------------------------------------------------------------------- */
+
+/* A choice that was cut inside its thought has no message; its content is empty, as clients expect a string. */
+static void put_choice(struct json_writer *w, const struct job_view *job, size_t choice)
+{
+    struct str text = STR("");
+    for (size_t i = 0; i < job->n_items; i++)
+        if (job->items[i].kind == JOB_MESSAGE && job->items[i].choice == choice)
+            text = buf_str(&job->items[i].text);
+    jw_begin_object(w);
+    put_int(w, "index", (int64_t)choice);
+    jw_key(w, "message");
+    jw_begin_object(w);
+    put_text(w, "role", "assistant");
+    jw_key(w, "content");
+    jw_string(w, text);
+    put_text(w, "refusal", NULL);
+    jw_key(w, "annotations");
+    jw_raw(w, STR("[]"));
+    jw_end_object(w);
+    put_text(w, "logprobs", NULL);
+    put_text(w, "finish_reason", finish_name(job->choices[choice].finish));
+    jw_end_object(w);
+}
+
+void completion_reply(struct turn *t, const struct job_view *job, struct buf *body)
+{
+    struct json_writer w = { .out = body };
+    jw_begin_object(&w);
+    put_head(&w, t, "chat.completion");
+    jw_key(&w, "choices");
+    jw_begin_array(&w);
+    for (size_t i = 0; i < job->n_choices; i++)
+        put_choice(&w, job, i);
+    jw_end_array(&w);
+    put_usage(&w, job);
+    if (t->metadata) {
+        jw_key(&w, "metadata");
+        jw_value(&w, t->metadata);
+    }
+    jw_key(&w, "thinkd");
+    put_thinkd(&w, t, job);
+    jw_end_object(&w);
+}
+
+/* --- chunks --------------------------------------------------------------------------------------------------- */
+
+/* A chunk while it is written. */
+struct chunk {
+    struct buf data;
+    struct json_writer w;
+};
+
+/* Opens a chunk up to the inside of its choices. */
+static void chunk_begin(struct chunk *c, const struct turn *t)
+{
+    *c = (struct chunk){ 0 };
+    c->w.out = &c->data;
+    jw_begin_object(&c->w);
+    put_head(&c->w, t, "chat.completion.chunk");
+    jw_key(&c->w, "choices");
+    jw_begin_array(&c->w);
+}
+
+static void chunk_end(struct chunk *c, struct turn *t, const struct job_view *job, bool usage)
+{
+    jw_end_array(&c->w);
+    if (usage) {
+        put_usage(&c->w, job);
+        jw_key(&c->w, "thinkd");
+        put_thinkd(&c->w, t, job);
+    } else if (t->include_usage) {
+        put_text(&c->w, "usage", NULL);
+    }
+    jw_end_object(&c->w);
+    turn_write(t, job, NULL, buf_str(&c->data));
+    buf_free(&c->data);
+}
+
+/* One choice's chunk: delta is its JSON, finish NULL while it goes on. */
+static void write_choice(struct turn *t, const struct job_view *job, size_t choice, struct str delta,
+                         const char *finish)
+{
+    struct chunk c;
+    chunk_begin(&c, t);
+    jw_begin_object(&c.w);
+    put_int(&c.w, "index", (int64_t)choice);
+    jw_key(&c.w, "delta");
+    jw_raw(&c.w, delta);
+    put_text(&c.w, "logprobs", NULL);
+    put_text(&c.w, "finish_reason", finish);
+    jw_end_object(&c.w);
+    chunk_end(&c, t, job, false);
+}
+
+static void write_roles(struct turn *t, const struct job_view *job)
+{
+    for (size_t i = 0; i < t->choices; i++)
+        write_choice(t, job, i, STR("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"), NULL);
+}
+
+static void write_delta(struct turn *t, const struct job_event *ev, const struct job_view *job)
+{
+    struct buf delta = { 0 };
+    struct json_writer w = { .out = &delta };
+    jw_begin_object(&w);
+    jw_key(&w, "content");
+    jw_string(&w, ev->text);
+    jw_end_object(&w);
+    write_choice(t, job, ev->choice, buf_str(&delta), NULL);
+    buf_free(&delta);
+}
+
+/* A choice that failed or was cancelled has no reason of its own: what happened follows as an error. */
+static void write_finish(struct turn *t, const struct job_event *ev, const struct job_view *job)
+{
+    enum engine_finish finish = job->choices[ev->choice].finish;
+    if (finish != FINISH_CANCELLED)
+        write_choice(t, job, ev->choice, STR("{}"), finish_name(finish));
+}
+
+/* Clients throw on a chunk that has an error; nothing but [DONE] comes behind it. */
+static void write_failure(struct turn *t, const struct job_view *job)
+{
+    struct err err = job->err;
+    struct buf data = { 0 };
+    if (job->status == JOB_CANCELLED)
+        err_set(&err, ERR_BUSY, NULL, "The server stopped before the answer was complete. Please try again.");
+    api_error_body(&data, &err);
+    turn_write(t, job, NULL, buf_str(&data));
+    buf_free(&data);
+}
+
+static void write_end(struct turn *t, const struct job_view *job)
+{
+    struct chunk c;
+    if (job->status == JOB_FAILED || job->status == JOB_CANCELLED) {
+        write_failure(t, job);
+    } else if (t->include_usage) {
+        chunk_begin(&c, t);
+        chunk_end(&c, t, job, true);
+    }
+}
+
+void completion_put(void *turn, const struct job_event *ev, const struct job_view *job)
+{
+    struct turn *t = turn;
+    switch (ev->kind) {
+    case JOB_EV_STARTED: write_roles(t, job); break;
+    case JOB_EV_TEXT_DELTA: write_delta(t, ev, job); break;
+    case JOB_EV_CHOICE_DONE: write_finish(t, ev, job); break;
+    case JOB_EV_ENDED: write_end(t, job); break;
+    default: break; /* thinking and item borders are not shown here */
+    }
+}

@@ -1,0 +1,114 @@
+/*
+ * models.c - GET /v1/models and /v1/models/{id}: the tiers, under each name that a request may use.
+ *
+ * A model of the API is a tier over the weights that are loaded, so its limits are the smaller of the two, and
+ * each entry says which weights those are. Prices are nano-dollars a token, as in every reply's cost.
+ *
+ * Threads: http's workers; everything read is constant.
+ */
+#include "api/api_impl.h"
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void put_endpoints(struct json_writer *w, const struct tier *tier)
+{
+    jw_key(w, "endpoints");
+    jw_begin_array(w);
+    if (tier->endpoints & ENDPOINT_RESPONSES)
+        jw_cstring(w, "/v1/responses");
+    if (tier->endpoints & ENDPOINT_CHAT)
+        jw_cstring(w, "/v1/chat/completions");
+    jw_end_array(w);
+}
+
+/* A model that does not mark its thinking answers at once whatever the effort, and says so here. */
+static void put_efforts(struct json_writer *w, const struct tier *tier, const struct engine_info *engine)
+{
+    jw_key(w, "efforts");
+    jw_begin_array(w);
+    for (int e = 0; e < EFFORT_COUNT; e++)
+        jw_cstring(w, effort_names[e]);
+    jw_end_array(w);
+    put_text(w, "default_effort", effort_names[tier->default_effort]);
+    jw_key(w, "thinks");
+    jw_bool(w, engine->thinks);
+}
+
+static void put_model(struct json_writer *w, struct str id, const struct tier *tier,
+                      const struct engine_info *engine)
+{
+    int64_t window = least(tier->context_window, engine->context);
+    jw_begin_object(w);
+    jw_key(w, "id");
+    jw_string(w, id);
+    put_text(w, "object", "model");
+    put_int(w, "created", tier->created);
+    put_text(w, "owned_by", "thinkd");
+    put_int(w, "context_window", window);
+    put_int(w, "max_output_tokens", least(tier->max_output_tokens, window));
+    jw_key(w, "modalities");
+    jw_raw(w, STR("{\"input\":[\"text\"],\"output\":[\"text\"]}"));
+    put_endpoints(w, tier);
+    put_efforts(w, tier, engine);
+    jw_key(w, "price");
+    jw_begin_object(w);
+    put_int(w, "input", tier->price_in);
+    put_int(w, "output", tier->price_out);
+    put_text(w, "unit", "nano-dollars per token");
+    jw_end_object(w);
+    put_text(w, "engine", engine->model);
+    jw_end_object(w);
+}
+
+/* Plain and with the prefix: some clients offer reasoning options only for names that begin with "o3". */
+static void put_names(struct json_writer *w, const char *name, const struct tier *tier,
+                      const struct engine_info *engine)
+{
+    struct buf prefixed = { 0 };
+    buf_printf(&prefixed, "openai/%s", name);
+    put_model(w, str_from(name), tier, engine);
+    put_model(w, buf_str(&prefixed), tier, engine);
+    buf_free(&prefixed);
+}
+
+void models_list(struct api *a, struct http_exchange *x)
+{
+    const struct engine_info *engine = engine_info(conductor_engine(a->conductor));
+    struct buf body = { 0 };
+    struct json_writer w = { .out = &body };
+    jw_begin_object(&w);
+    put_text(&w, "object", "list");
+    jw_key(&w, "data");
+    jw_begin_array(&w);
+    for (size_t i = 0; i < a->cfg->n_tiers; i++) {
+        const struct tier *tier = &a->cfg->tiers[i];
+        put_names(&w, tier->name, tier, engine);
+        for (size_t k = 0; tier->aliases && tier->aliases[k]; k++)
+            put_names(&w, tier->aliases[k], tier, engine);
+    }
+    jw_end_array(&w);
+    jw_end_object(&w);
+    reply_json(x, 200, &body);
+    buf_free(&body);
+}
+
+void models_get(struct api *a, struct http_exchange *x)
+{
+    struct str id = http_path_arg(x, 0);
+    const struct tier *tier = config_tier(a->cfg, id);
+    struct err err;
+    struct buf body = { 0 };
+    struct json_writer w = { .out = &body };
+    if (!tier) {
+        err_set(&err, ERR_MODEL_NOT_FOUND, "model",
+                "The model '%.*s' does not exist or you do not have access to it.", STR_ARG(id));
+        reply_error(x, &err);
+        return;
+    }
+    put_model(&w, id, tier, engine_info(conductor_engine(a->conductor)));
+    reply_json(x, 200, &body);
+    buf_free(&body);
+}

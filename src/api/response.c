@@ -1,0 +1,211 @@
+/*
+ * response.c - the Response object and its output items.
+ *
+ * All keys are always there, whatever the request said (API.md section 4): strict clients refuse an object that lacks
+ * one, so a value that does not apply is null, never absent. The same writer serves the plain reply and the
+ * events that carry a response; while the job runs, usage and completed_at are null.
+ *
+ * Threads: the conductor's. The turn's JSON values are only read.
+ */
+#include "api/api_impl.h"
+
+static void put_string_or_null(struct json_writer *w, const char *key, struct field_string s)
+{
+    jw_key(w, key);
+    if (s.set)
+        jw_string(w, s.value);
+    else
+        jw_null(w);
+}
+
+static void put_int_or_null(struct json_writer *w, const char *key, struct field_int v)
+{
+    jw_key(w, key);
+    if (v.set)
+        jw_int(w, v.value);
+    else
+        jw_null(w);
+}
+
+/* --- items ------------------------------------------------------------------------------------------------ */
+
+static void put_message(struct json_writer *w, const struct job_item *item, bool added)
+{
+    put_text(w, "role", "assistant");
+    jw_key(w, "content");
+    jw_begin_array(w);
+    if (!added) {
+        jw_begin_object(w);
+        put_text(w, "type", "output_text");
+        put_string(w, "text", buf_str(&item->text));
+        put_raw(w, "annotations", STR("[]"));
+        put_raw(w, "logprobs", STR("[]"));
+        jw_end_object(w);
+    }
+    jw_end_array(w);
+}
+
+/* No summary was asked for: no text, an empty array. */
+static void put_summary(struct json_writer *w, const struct job_item *item, bool added)
+{
+    jw_key(w, "summary");
+    jw_begin_array(w);
+    if (!added && item->text.len > 0) {
+        jw_begin_object(w);
+        put_text(w, "type", "summary_text");
+        put_string(w, "text", buf_str(&item->text));
+        jw_end_object(w);
+    }
+    jw_end_array(w);
+}
+
+void put_item(struct json_writer *w, const struct job_item *item, bool added)
+{
+    bool message = item->kind == JOB_MESSAGE;
+    jw_begin_object(w);
+    put_text(w, "type", message ? "message" : "reasoning");
+    put_text(w, "id", item->id);
+    put_text(w, "status", added || !item->done ? "in_progress" : item->complete ? "completed" : "incomplete");
+    if (message)
+        put_message(w, item, added);
+    else
+        put_summary(w, item, added);
+    jw_end_object(w);
+}
+
+/* output_text is an addition that clients otherwise build themselves: the text of all messages. */
+static void put_output(struct json_writer *w, const struct job_view *job)
+{
+    struct buf text = { 0 };
+    jw_key(w, "output");
+    jw_begin_array(w);
+    for (size_t i = 0; i < job->n_items; i++) {
+        put_item(w, &job->items[i], false);
+        if (job->items[i].kind == JOB_MESSAGE)
+            buf_put_str(&text, buf_str(&job->items[i].text));
+    }
+    jw_end_array(w);
+    put_string(w, "output_text", buf_str(&text));
+    buf_free(&text);
+}
+
+/* --- what became of it -------------------------------------------------------------------------------------- */
+
+static const char *status_name(enum job_status status)
+{
+    switch (status) {
+    case JOB_IN_PROGRESS: return "in_progress";
+    case JOB_COMPLETED: return "completed";
+    case JOB_INCOMPLETE: return "incomplete";
+    case JOB_FAILED: return "failed";
+    case JOB_CANCELLED: return "cancelled";
+    }
+    return "failed";
+}
+
+static void put_status(struct json_writer *w, const struct job_view *job)
+{
+    put_text(w, "status", status_name(job->status));
+    jw_key(w, "completed_at");
+    if (job->status == JOB_COMPLETED)
+        jw_int(w, job->ended_ms / 1000);
+    else
+        jw_null(w);
+    jw_key(w, "error");
+    if (job->status == JOB_FAILED) {
+        jw_begin_object(w);
+        put_error_fields(w, &job->err, true);
+        jw_end_object(w);
+    } else {
+        jw_null(w);
+    }
+    jw_key(w, "incomplete_details");
+    if (job->status == JOB_INCOMPLETE)
+        jw_raw(w, STR("{\"reason\":\"max_output_tokens\"}"));
+    else
+        jw_null(w);
+}
+
+/* Null until the end: a number that still grows would be read as the bill. */
+static void put_usage(struct json_writer *w, const struct job_view *job)
+{
+    jw_key(w, "usage");
+    if (!job_over(job)) {
+        jw_null(w);
+        return;
+    }
+    jw_begin_object(w);
+    put_int(w, "input_tokens", job->input_tokens);
+    jw_key(w, "input_tokens_details");
+    jw_begin_object(w);
+    put_int(w, "cached_tokens", job->cached_tokens);
+    put_int(w, "cache_write_tokens", 0); /* no cache outlives its job */
+    jw_end_object(w);
+    put_int(w, "output_tokens", job->output_tokens); /* thinking is part of it */
+    jw_key(w, "output_tokens_details");
+    jw_begin_object(w);
+    put_int(w, "reasoning_tokens", job->reasoning_tokens);
+    jw_end_object(w);
+    put_int(w, "total_tokens", job->input_tokens + job->output_tokens);
+    jw_end_object(w);
+}
+
+/* --- what was asked ----------------------------------------------------------------------------------------- */
+
+/* Keys whose feature is not built have the one value that the request could ask for. */
+static void put_asked(struct json_writer *w, const struct turn *t, const struct job_view *job)
+{
+    put_string_or_null(w, "instructions", t->echo.instructions);
+    put_int_or_null(w, "max_output_tokens", t->echo.max_output_tokens);
+    put_int_or_null(w, "max_tool_calls", t->echo.max_tool_calls);
+    jw_key(w, "parallel_tool_calls");
+    jw_bool(w, t->echo.parallel_tool_calls);
+    put_text(w, "previous_response_id", NULL);
+    jw_key(w, "reasoning");
+    jw_begin_object(w);
+    put_text(w, "effort", effort_names[t->effort]);
+    put_text(w, "summary", t->echo.summary >= 0 ? summary_names[t->echo.summary] : NULL);
+    jw_end_object(w);
+    put_raw(w, "store", STR("false"));
+    put_raw(w, "background", STR("false"));
+    jw_key(w, "temperature"); /* the values used, asked for or not */
+    jw_real(w, job->plan->temperature);
+    jw_key(w, "top_p");
+    jw_real(w, job->plan->top_p);
+    put_int(w, "top_logprobs", 0);
+    put_int(w, "presence_penalty", 0);
+    put_int(w, "frequency_penalty", 0);
+    put_raw(w, "text", STR("{\"format\":{\"type\":\"text\"},\"verbosity\":\"medium\"}"));
+    jw_key(w, "tool_choice");
+    jw_value(w, t->tools.choice);
+    jw_key(w, "tools");
+    jw_value(w, t->tools.list);
+    put_text(w, "truncation", "disabled");
+    put_text(w, "service_tier", "default");
+    if (t->metadata) {
+        jw_key(w, "metadata");
+        jw_value(w, t->metadata);
+    } else {
+        put_raw(w, "metadata", STR("{}"));
+    }
+    put_string_or_null(w, "safety_identifier", t->echo.safety_identifier);
+    put_string_or_null(w, "prompt_cache_key", t->echo.prompt_cache_key);
+    if (t->echo.user.set)
+        put_string_or_null(w, "user", t->echo.user);
+}
+
+void put_response(struct json_writer *w, const struct turn *t, const struct job_view *job)
+{
+    jw_begin_object(w);
+    put_text(w, "id", t->id);
+    put_text(w, "object", "response");
+    put_int(w, "created_at", t->created_s);
+    put_status(w, job);
+    put_text(w, "model", t->model);
+    put_output(w, job);
+    put_asked(w, t, job);
+    put_usage(w, job);
+    jw_key(w, "thinkd");
+    put_thinkd(w, t, job);
+    jw_end_object(w);
+}
