@@ -48,12 +48,15 @@ void ids_free(struct ids *ids);
 enum err_code tokenizer_open(struct tokenizer **out, const struct vocabulary *v, struct err *err);
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 
-enum { ENCODE_PLAIN = 0, ENCODE_SPECIAL = 1, ENCODE_BOS = 2 }; /* flags: SPECIAL finds control and user tokens; BOS adds bos (and eos) where the vocabulary asks for it */
+/* flags: SPECIAL finds control tokens and user-defined markup (<think>, [INST]); user-defined words (runs of blanks)
+ * are text and found in every mode. BOS adds bos (and eos) where the vocabulary asks for it. */
+enum { ENCODE_PLAIN = 0, ENCODE_SPECIAL = 1, ENCODE_BOS = 2 };
 /* Appends to ids. Text must be UTF-8, apart from guard bytes (see text_guard), which are taken out. */
 enum err_code tokenizer_encode(const struct tokenizer *t, struct str text, unsigned flags, struct ids *ids,
                                struct err *err);
-/* Puts a guard byte (0xFF, which UTF-8 cannot hold) into every place of content where a special token's text
- * would be found, so that what users write can never become a control token. Templates pass it through. */
+/* Appends content with a guard byte (0xFF, which UTF-8 cannot hold) before every place where the text of a control
+ * token or markup starts, or could start or end together with a template's own text, so that what users write can
+ * never become one. Templates pass the byte through; tokenizer_encode takes it out. */
 void text_guard(const struct tokenizer *t, struct str content, struct buf *out);
 
 size_t tokenizer_size(const struct tokenizer *t);
