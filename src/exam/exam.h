@@ -1,0 +1,152 @@
+/*
+ * exam.h - problems with exact answers: what the bundled model learns from and is measured by.
+ *
+ * A family is a row of one table: it draws a case (the numbers), asks it in one of many wordings, and
+ * works it out in as many lines as the effort pays for. The same generators write the training corpus
+ * and the held-out exam; a hash of the case keeps the two apart, so no exam question was ever trained on.
+ * The runner asks the questions through an asker it was given, marks the replies by exact comparison and
+ * reports accuracy with intervals per family and level.
+ *
+ * Threads:   generators, checkers and reports have no state; the runner starts threads of its own and
+ *            calls the asker from all of them.
+ * Ownership: a problem and a report belong to the caller, who frees them.
+ */
+#ifndef THINKD_EXAM_EXAM_H
+#define THINKD_EXAM_EXAM_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/rng.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXAM_LEVELS_MAX 8
+
+/* How much working is written. The names are those of reasoning.effort. */
+enum exam_effort { EXAM_LOW, EXAM_MEDIUM, EXAM_HIGH, EXAM_XHIGH, EXAM_EFFORTS };
+
+/* One case in a hundred, by a hash of its canonical form, is held out: training never sees it and the exam
+ * asks nothing else. Levels with only a few cases are split by their wording instead. */
+enum exam_split { EXAM_TRAIN, EXAM_HELD_OUT };
+
+struct exam_family; /* a row of the table: see exam_impl.h */
+
+struct exam_problem {
+    const struct exam_family *family;
+    int level;           /* 1.. exam_family_levels() */
+    uint64_t key;        /* hash of the canonical case: the same for a+b and b+a */
+    bool new_wording;    /* asked in a wording that training never uses */
+    struct buf question; /* what the user says */
+    struct buf trace;    /* the working, lines ending in '\n'; goes between the thinking markers */
+    struct buf recheck;  /* a further check of the same case by another route; may be empty */
+    struct buf visible;  /* the whole visible reply */
+    struct buf answer;   /* the exact answer, for the checker; for chat families the kind of reply */
+};
+
+void exam_problem_free(struct exam_problem *p); /* a zeroed problem is fine */
+
+size_t exam_family_count(void);
+const struct exam_family *exam_family_at(size_t i);
+const struct exam_family *exam_family_find(struct str name); /* NULL when there is none */
+const char *exam_family_name(const struct exam_family *f);
+const char *exam_family_what(const struct exam_family *f); /* one line for people */
+int exam_family_levels(const struct exam_family *f);
+bool exam_family_trains(const struct exam_family *f); /* false: withheld templates, for the exam alone */
+
+/* Fills *p (reused: earlier contents are replaced). The same rng state gives the same problem. */
+void exam_generate(const struct exam_family *f, int level, enum exam_effort effort, enum exam_split split,
+                   struct rng *rng, struct exam_problem *p);
+
+/* --- marking ------------------------------------------------------------------------------------- */
+
+/* The final answer in a visible reply: the last "Answer: x" line, else the last \\boxed{x}, else the last number,
+ * else empty. A view into reply. */
+struct str exam_extract(struct str reply);
+/* Exact equality of values: 1,234 is 1234, 0.5 is 1/2, "14 r 3" is "14 remainder 3", units behind a number do not
+ * count. Answers that are no numbers compare as words, without regard to ASCII case. */
+bool exam_same(struct str a, struct str b);
+/* By the family's rule; family NULL: the final answer is exam_same as the reference. */
+bool exam_check(const struct exam_family *f, struct str reply, struct str answer);
+
+/* Wilson's score interval at 95% for right of n; n 0 gives 0 to 1. */
+struct exam_interval {
+    double low, high;
+};
+struct exam_interval exam_wilson(int64_t right, int64_t n);
+
+/* --- the runner ---------------------------------------------------------------------------------- */
+
+struct exam_question {
+    const char *family; /* "file" for questions that were read */
+    int level;
+    int64_t index;   /* within family and level */
+    struct str text; /* valid during the call */
+};
+
+/* The asker fills it; text is the visible reply alone. Zeroed before the call, freed by the runner. */
+struct exam_reply {
+    struct buf text;
+    int64_t output_tokens; /* all generated tokens, thinking too */
+    int64_t reasoning_tokens;
+    double seconds; /* of waiting for this reply */
+};
+
+/* Called from exam_config.threads threads at a time. An error counts the question as not answered. */
+struct exam_asker {
+    enum err_code (*ask)(void *ctx, const struct exam_question *q, struct exam_reply *reply, struct err *err);
+    void *ctx;
+};
+
+struct exam_status {
+    int64_t done, total, right;
+    double seconds, eta_seconds; /* eta by the average so far */
+};
+
+struct exam_config {
+    uint64_t seed;
+    int items;                   /* questions per family and level, 1..EXAM_ITEMS_MAX */
+    int threads;                 /* questions in flight, 1..EXAM_THREADS_MAX */
+    const char *const *families; /* names; NULL with families_len 0: all */
+    size_t families_len;
+    const char *file;       /* JSONL of {"question", "answer"} to ask instead; NULL: generated questions */
+    int64_t file_items_max; /* questions read at most; 0: all */
+    const bool *stop; /* set by anyone at any time (__atomic): no further question is asked; NULL: never */
+    void (*progress)(void *ctx,
+                     const struct exam_status *s); /* after each reply, one at a time; may be NULL */
+    void *progress_ctx;
+};
+
+#define EXAM_ITEMS_MAX   1000000
+#define EXAM_THREADS_MAX 1024
+
+struct exam_row {
+    const char *family;
+    int level; /* 0: all levels of the family */
+    int64_t asked, right, failed;
+    int64_t output_tokens, reasoning_tokens; /* sums */
+    double seconds;                          /* sum of the replies' */
+};
+
+struct exam_report {
+    struct exam_row *rows; /* levels of a family one after the other, then its level 0 */
+    size_t rows_len;
+    struct exam_row total; /* family "total" */
+    double wall_seconds;
+    uint64_t seed;
+    struct err first_error; /* of the first question that failed; code ERR_OK if none did */
+};
+
+/* Asks everything and fills *report, which the caller frees also after an error. Errors: unknown family, bad
+ * bounds, a file that cannot be read (with its line), and the asker's own when its first questions all fail. */
+enum err_code exam_run(const struct exam_config *config, struct exam_asker asker, struct exam_report *report,
+                       struct err *err);
+void exam_report_free(struct exam_report *r);                         /* a zeroed report is fine */
+void exam_report_table(const struct exam_report *r, struct buf *out); /* aligned columns for people */
+void exam_report_json(const struct exam_report *r, struct buf *out);  /* one object and a newline */
+
+bool exam_effort_from(struct str name, enum exam_effort *out); /* "low", "medium", "high", "xhigh" */
+const char *exam_effort_name(enum exam_effort effort);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * questions.c - what an exam asks: generated held-out problems, or the lines of a file.
+ *
+ * Question i of a family and level comes from its own random stream, so it is the same question whatever
+ * else is asked beside it. A file is JSONL with the strings "question" and "answer"; in the answer what
+ * follows the last "#### " counts, if there is one.
+ */
+#include "base/file.h"
+#include "exam/exam_impl.h"
+#include "exam/run_impl.h"
+#include "json/json.h"
+
+#include <string.h>
+
+#define FILE_BYTES_MAX (256 * MIB)
+
+static void add_question(struct exam_paper *paper, const struct exam_family *f, int level, int64_t index,
+                         struct str text, struct str answer)
+{
+    if (paper->len == paper->cap) {
+        paper->cap = paper->cap ? paper->cap * 2 : 256;
+        paper->items = mem_realloc(paper->items, paper->cap * sizeof *paper->items);
+    }
+    struct exam_item *item = &paper->items[paper->len++];
+    *item = (struct exam_item){ .family = f, .level = level, .index = index };
+    item->text = arena_str(&paper->arena, text);
+    item->answer = arena_str(&paper->arena, answer);
+}
+
+static void add_family(struct exam_paper *paper, const struct exam_config *config,
+                       const struct exam_family *f)
+{
+    struct exam_problem p = { 0 };
+    for (int level = 1; level <= f->levels; level++)
+        for (int i = 0; i < config->items; i++) {
+            const int64_t at[] = { level, i };
+            struct rng rng;
+            rng_init(&rng, config->seed, case_key(f->name, at, ARRAY_LEN(at)));
+            exam_generate(f, level, EXAM_MEDIUM, EXAM_HELD_OUT, &rng, &p);
+            add_question(paper, f, level, i, buf_str(&p.question), buf_str(&p.answer));
+        }
+    exam_problem_free(&p);
+}
+
+/* What stands behind the last "####", else the whole. */
+static struct str reference(struct str answer)
+{
+    static const struct str mark = { "####", 4 };
+    for (size_t i = answer.len; i-- > 0;)
+        if (str_starts(str_slice(answer, i, answer.len), mark))
+            return str_trim(str_slice(answer, i + mark.len, answer.len));
+    return str_trim(answer);
+}
+
+static enum err_code read_line(struct exam_paper *paper, struct str line, int64_t number, const char *path,
+                               struct err *err)
+{
+    json_t *object = NULL;
+    struct err why = { 0 };
+    if (json_read(&object, line, &why))
+        return err_set(err, ERR_FORMAT, NULL, "%s:%lld: %s", path, (long long)number, why.message);
+    const json_t *question = json_object_get(object, "question"), *answer = json_object_get(object, "answer");
+    enum err_code code = ERR_OK;
+    if (!json_is_string(question) || !json_is_string(answer))
+        code = err_set(err, ERR_FORMAT, NULL,
+                       "%s:%lld: Expected an object with the strings 'question' and 'answer'.", path,
+                       (long long)number);
+    else
+        add_question(paper, NULL, 0, (int64_t)paper->len,
+                     (struct str){ json_string_value(question), json_string_length(question) },
+                     reference((struct str){ json_string_value(answer), json_string_length(answer) }));
+    json_decref(object);
+    return code;
+}
+
+static enum err_code add_file(struct exam_paper *paper, const struct exam_config *config, struct err *err)
+{
+    struct buf bytes = { 0 };
+    int64_t number = 0;
+    enum err_code code = file_read(&bytes, config->file, FILE_BYTES_MAX, err);
+    for (struct str rest = buf_str(&bytes); !code && rest.len;) {
+        size_t end = str_find(rest, STR("\n"));
+        struct str line = str_trim(str_slice(rest, 0, end == SIZE_MAX ? rest.len : end));
+        rest = str_slice(rest, end == SIZE_MAX ? rest.len : end + 1, rest.len);
+        number++;
+        if (line.len == 0)
+            continue;
+        if (config->file_items_max && (int64_t)paper->len >= config->file_items_max)
+            break;
+        code = read_line(paper, line, number, config->file, err);
+    }
+    if (!code && paper->len == 0)
+        code = err_set(err, ERR_FORMAT, NULL, "%s holds no question.", config->file);
+    buf_free(&bytes);
+    return code;
+}
+
+static enum err_code unknown_family(const char *name, struct err *err)
+{
+    struct buf names = { 0 };
+    for (size_t i = 0; i < exam_family_count(); i++)
+        buf_printf(&names, "%s%s", i ? ", " : "", exam_family_name(exam_family_at(i)));
+    err_set(err, ERR_INVALID_VALUE, "families", "There is no family '%.40s'; there are %s.", name, names.ptr);
+    buf_free(&names);
+    return ERR_INVALID_VALUE;
+}
+
+enum err_code exam_paper_open(struct exam_paper *paper, const struct exam_config *config, struct err *err)
+{
+    memset(paper, 0, sizeof *paper);
+    if (config->file)
+        return add_file(paper, config, err);
+    for (size_t i = 0; i < config->families_len; i++) {
+        const struct exam_family *f = exam_family_find(str_from(config->families[i]));
+        if (!f)
+            return unknown_family(config->families[i], err);
+        add_family(paper, config, f);
+    }
+    for (size_t i = 0; i < exam_family_count() && config->families_len == 0; i++)
+        add_family(paper, config, exam_family_at(i));
+    return ERR_OK;
+}
+
+void exam_paper_close(struct exam_paper *paper)
+{
+    mem_free(paper->items);
+    arena_free(&paper->arena);
+    *paper = (struct exam_paper){ 0 };
+}
