@@ -6,25 +6,28 @@
 #   make SAN=address,undefined test, make SAN=thread test
 #   make fuzz, make prove, make model, make layers, make tidy, make format, make coverage, make bench
 #
-# DIRS="base json" limits the library and its unit tests to some folders.
+# V=1 shows the commands. DIRS="base json" limits the library and its unit tests to some folders.
 
 CC      ?= cc
 AR      ?= ar
 SAN     ?=
 WERROR  ?=
 DIRS    ?= base json config http fetch kernel text model engine reason access job api exam cli
+V       ?=
 BUILD   ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 comma   := ,
+Q       := $(if $(V),,@)
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes $(if $(WERROR),-Werror)
 LIBS    := libmicrohttpd jansson libcurl libcrypto libpcre2-8 libutf8proc yaml-0.1
 OPT     ?= $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2)
 SANFLAG := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 CFLAGS  ?= -g
-ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -Isrc $(WARN) $(OPT) $(CFLAGS) $(SANFLAG) -pthread -ffp-contract=off -MMD -MP \
-              $(shell pkg-config --cflags $(LIBS))
-ALL_LDFLAGS = $(LDFLAGS) $(SANFLAG) -pthread
-ALL_LIBS    = $(shell pkg-config --libs $(LIBS)) -lm
+# Before scripts/setup has run there may be no pkg-config; the targets that need it run make again behind it.
+ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -Isrc $(WARN) $(OPT) $(CFLAGS) $(SANFLAG) -pthread -ffp-contract=off -MMD -MP \
+              $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+ALL_LDFLAGS := $(LDFLAGS) $(SANFLAG) -pthread
+ALL_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm
 
 VERSION := $(shell cat VERSION)
 SRC     := $(filter-out src/cli/main.c,$(wildcard $(DIRS:%=src/%/*.c)))
@@ -32,21 +35,29 @@ OBJ     := $(SRC:%.c=$(BUILD)/%.o) $(if $(filter model,$(DIRS)),$(BUILD)/src/mod
 TESTS   := $(wildcard $(DIRS:%=tests/unit/%/*.c))
 FUZZ    := $(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c))
 
+# One job a CPU, unless the caller says how many.
+ifeq (,$(filter -j%,$(MAKEFLAGS)))
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
+
 all: $(BUILD)/thinkd
 
 $(BUILD)/thinkd: $(BUILD)/src/cli/main.o $(BUILD)/libthinkd.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libthinkd.a $(ALL_LIBS)
+	@echo "link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libthinkd.a $(ALL_LIBS)
 
 $(BUILD)/libthinkd.a: $(OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $(OBJ)
+	@echo "ar    $@"
+	$(Q)$(AR) rcs $@ $(OBJ)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(FLAGS_$(notdir $*)) -c -o $@ $<
+	@echo "cc    $<"
+	$(Q)$(CC) $(ALL_CFLAGS) $(FLAGS_$(notdir $*)) -c -o $@ $<
 
 # One file per instruction set, each with its own flags; on other machines they compile to nothing.
-ifneq (,$(findstring x86_64,$(shell $(CC) -dumpmachine)))
+ifneq (,$(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)))
 $(BUILD)/src/kernel/avx2.o:   FLAGS_avx2   := -mavx2 -mfma -mf16c
 $(BUILD)/src/kernel/avx512.o: FLAGS_avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
 endif
@@ -55,13 +66,15 @@ $(BUILD)/src/cli/version.o: VERSION
 
 $(BUILD)/src/model/bundled.o: src/model/bundled.S models/thinkd-first.gguf
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -DBUNDLED_MODEL='"models/thinkd-first.gguf"' -c -o $@ $<
+	@echo "cc    $<"
+	$(Q)$(CC) $(CFLAGS) -DBUNDLED_MODEL='"models/thinkd-first.gguf"' -c -o $@ $<
 
 # --- tests ---------------------------------------------------------------------------------------
 
 $(BUILD)/unit-tests: $(TESTS:%.c=$(BUILD)/%.o) $(BUILD)/tests/unit/main.o $(BUILD)/libthinkd.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libthinkd.a $(ALL_LIBS) $(shell pkg-config --libs cmocka)
-$(BUILD)/tests/%.o: ALL_CFLAGS += -Itests/unit $(shell pkg-config --cflags cmocka)
+	@echo "link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libthinkd.a $(ALL_LIBS) $(shell pkg-config --libs cmocka)
+$(BUILD)/tests/%.o: ALL_CFLAGS += -Itests/unit
 
 test-unit: $(BUILD)/unit-tests
 	$(BUILD)/unit-tests
@@ -69,7 +82,8 @@ test-unit: $(BUILD)/unit-tests
 # A fuzz target and its corpus, replayed by an ordinary main; `make fuzz` links the same file with libFuzzer.
 $(BUILD)/replay/%: $(BUILD)/fuzz/%.o $(BUILD)/tests/replay.o $(BUILD)/libthinkd.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libthinkd.a $(ALL_LIBS)
+	@echo "link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libthinkd.a $(ALL_LIBS)
 replays: $(FUZZ:%=$(BUILD)/replay/%)
 
 test:
@@ -109,10 +123,13 @@ tidy:
 	clang-tidy --quiet $(SRC) -- -std=c17 -D_GNU_SOURCE -Isrc
 corpus: $(BUILD)/corpus
 $(BUILD)/corpus: $(BUILD)/train/corpus.o $(BUILD)/libthinkd.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libthinkd.a $(ALL_LIBS)
+	@echo "link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libthinkd.a $(ALL_LIBS)
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 clean:
 	rm -rf build
 
-.PHONY: all test tests-only test-unit replays setup run fuzz layers prove soak bench coverage print-libraries format tidy corpus clean
-.SECONDARY:
+.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove soak bench coverage print-libraries format tidy corpus clean
+.PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -70,7 +70,7 @@ static enum err_code add_stop(struct turn *t, const json_t *stop, const char *pa
 {
     if (!json_is_string(stop))
         return field_type_error(err, param, "a string", stop);
-    struct str s = { json_string_value(stop), json_string_length(stop) };
+    struct str s = json_str(stop);
     if (s.len == 0)
         return err_set(
             err, ERR_STRING_TOO_SHORT, param,
@@ -121,7 +121,7 @@ enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct e
     json_object_foreach((json_t *)metadata, key, value)
     {
         const char *param = arena_printf(&t->arena, "metadata.%.*s", METADATA_KEY_MAX, key);
-        struct str text = { json_string_value(value), json_string_length(value) };
+        struct str text = json_str(value);
         if (!json_is_string(value))
             code = field_type_error(err, param, "a string", value);
         else if (!(code = check_string_max(err, "metadata", str_from(key), METADATA_KEY_MAX)))

@@ -102,7 +102,7 @@ static enum err_code check_modalities(struct turn *t, const json_t *modalities, 
     for (size_t i = 0; i < json_array_size(modalities); i++) {
         const char *param = arena_printf(&t->arena, "modalities[%zu]", i);
         const json_t *v = json_array_get(modalities, i);
-        struct str name = { json_string_value(v), json_string_length(v) };
+        struct str name = json_str(v);
         if (!json_is_string(v))
             return field_type_error(err, param, "a string", v);
         if (str_is(name, "audio"))

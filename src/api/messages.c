@@ -37,11 +37,6 @@ static const struct field part_rows[] = {
     FIELD_DROP("logprobs"),
 };
 
-static struct str string_of(const json_t *v)
-{
-    return (struct str){ json_string_value(v), json_string_length(v) };
-}
-
 static enum err_code unknown_part(struct err *err, const char *param, struct str got)
 {
     const char *names[ARRAY_LEN(part_kinds) + 1] = { NULL };
@@ -60,10 +55,10 @@ static enum err_code part_kind_of(const json_t *part, const char *path, const st
     if (!json_is_string(type))
         return ERR_OK; /* the table says what is wrong with it */
     for (size_t i = 0; i < ARRAY_LEN(part_kinds) && !*out; i++)
-        if (str_is(string_of(type), part_kinds[i].type))
+        if (str_is(json_str(type), part_kinds[i].type))
             *out = &part_kinds[i];
     if (!*out)
-        return unknown_part(err, param, string_of(type));
+        return unknown_part(err, param, json_str(type));
     return (*out)->holds != PART_OTHER ? ERR_OK : refuse_unsupported(err, param, (*out)->type, NULL);
 }
 
@@ -94,8 +89,8 @@ static enum err_code content_text(const json_t *content, const char *path, struc
     if (!content)
         return ERR_OK;
     if (json_is_string(content)) {
-        buf_put_str(out, string_of(content));
-        return check_string_max(err, path, string_of(content), INPUT_CHARS_MAX);
+        buf_put_str(out, json_str(content));
+        return check_string_max(err, path, json_str(content), INPUT_CHARS_MAX);
     }
     if (!json_is_array(content))
         return field_type_error(err, path, "a string or an array of content parts", content);
@@ -260,7 +255,7 @@ static struct str item_type(const json_t *item)
 {
     const json_t *type = json_object_get(item, "type");
     if (json_is_string(type))
-        return string_of(type);
+        return json_str(type);
     bool reference =
         json_object_get(item, "id") && !json_object_get(item, "role") && !json_object_get(item, "content");
     return reference ? STR("item_reference") : STR("message");
@@ -286,8 +281,8 @@ enum err_code messages_from_input(struct turn *t, const json_t *input, struct er
 {
     size_t before = json_array_size(t->messages);
     if (json_is_string(input)) {
-        messages_add(t, "user", string_of(input), STR(""));
-        return check_string_max(err, "input", string_of(input), INPUT_CHARS_MAX);
+        messages_add(t, "user", json_str(input), STR(""));
+        return check_string_max(err, "input", json_str(input), INPUT_CHARS_MAX);
     }
     if (!json_is_array(input))
         return field_type_error(err, "input", "a string or an array of items", input);
@@ -331,7 +326,7 @@ static enum err_code add_chat_message(struct turn *t, const json_t *message, con
 {
     struct chat_message m = { 0 };
     const json_t *role = json_object_get(message, "role");
-    if (json_is_string(role) && (str_is(string_of(role), "tool") || str_is(string_of(role), "function")))
+    if (json_is_string(role) && (str_is(json_str(role), "tool") || str_is(json_str(role), "function")))
         return refuse_unsupported(err, arena_printf(&t->arena, "%s.role", path), json_string_value(role),
                                   NULL);
     enum err_code code =

@@ -190,7 +190,7 @@ static enum err_code check_include(struct turn *t, const json_t *include, struct
         const json_t *v = json_array_get(include, i);
         if (!json_is_string(v))
             return field_type_error(err, param, "a string", v);
-        struct str name = { json_string_value(v), json_string_length(v) };
+        struct str name = json_str(v);
         size_t k = 0;
         while (k < ARRAY_LEN(include_kinds) && !str_is(name, include_kinds[k].name))
             k++;

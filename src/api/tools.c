@@ -54,11 +54,6 @@ static enum err_code unknown_type(struct err *err, const char *param, struct str
     return refuse_invalid(err, param, got, names);
 }
 
-static struct str string_of(const json_t *v)
-{
-    return (struct str){ json_string_value(v), json_string_length(v) };
-}
-
 /* The type of a tool or of a tool_choice object; path names it in errors. A table of fields does not do here, since
  * each type has members of its own and stray ones are common in what clients send. */
 static enum err_code read_type(const json_t *object, const char *path, const struct tool_type **out,
@@ -72,8 +67,8 @@ static enum err_code read_type(const json_t *object, const char *path, const str
         return refuse_missing(err, param);
     if (!json_is_string(type))
         return field_type_error(err, param, "a string", type);
-    *out = find_type(string_of(type));
-    return *out ? ERR_OK : unknown_type(err, param, string_of(type));
+    *out = find_type(json_str(type));
+    return *out ? ERR_OK : unknown_type(err, param, json_str(type));
 }
 
 /* Copies body[from] to out[key] when it is there and of the right type; null otherwise. */
@@ -121,7 +116,7 @@ static bool name_taken(const json_t *list, struct str name)
     json_array_foreach((json_t *)list, i, tool)
     {
         const json_t *other = json_object_get(tool, "name");
-        if (json_is_string(other) && str_eq(string_of(other), name))
+        if (json_is_string(other) && str_eq(json_str(other), name))
             return true;
     }
     return false;
@@ -142,10 +137,10 @@ static enum err_code add_function(struct tools *t, const json_t *tool, const str
         return refuse_missing(err, param);
     if (!json_is_string(name))
         return field_type_error(err, param, "a string", name);
-    if (!name_is_good(string_of(name)))
+    if (!name_is_good(json_str(name)))
         return err_set(err, ERR_INVALID_VALUE, param,
                        "Invalid '%s': expected 1 to 64 letters, digits, '_' or '-'.", param);
-    if (name_taken(t->list, string_of(name)))
+    if (name_taken(t->list, json_str(name)))
         return err_set(err, ERR_INVALID_VALUE, param, "Invalid '%s': the name '%s' is used by another tool.",
                        param, json_string_value(name));
     json_t *out = json_object();
@@ -186,7 +181,7 @@ static enum err_code check_choice_object(const struct tools *t, const json_t *ch
                                          struct err *err)
 {
     const json_t *type = json_object_get(choice, "type");
-    if (json_is_string(type) && str_is(string_of(type), "allowed_tools"))
+    if (json_is_string(type) && str_is(json_str(type), "allowed_tools"))
         return refuse_unsupported(err, "tool_choice", "allowed_tools", NULL);
     const struct tool_type *found;
     enum err_code code = read_type(choice, "tool_choice", &found, arena, err);
@@ -198,7 +193,7 @@ static enum err_code check_choice_object(const struct tools *t, const json_t *ch
     const json_t *name = json_object_get(json_is_object(nested) ? nested : choice, "name");
     if (!json_is_string(name))
         return refuse_missing(err, "tool_choice.name");
-    if (!name_taken(t->list, string_of(name)))
+    if (!name_taken(t->list, json_str(name)))
         return err_set(err, ERR_INVALID_VALUE, "tool_choice",
                        "Tool choice '%s' not found in 'tools' parameter.", found->name);
     return refuse_unsupported(err, "tool_choice", found->name, NULL);
@@ -212,7 +207,7 @@ static enum err_code check_choice(const struct tools *t, const json_t *choice, s
         return check_choice_object(t, choice, arena, err);
     if (!json_is_string(choice))
         return field_type_error(err, "tool_choice", "a string or an object", choice);
-    struct str word = string_of(choice);
+    struct str word = json_str(choice);
     if (str_is(word, "required"))
         return refuse_unsupported(err, "tool_choice", "required", NULL);
     if (!str_is(word, "none") && !str_is(word, "auto"))
@@ -225,11 +220,11 @@ static enum err_code refuse_callable(const struct tools *t, struct arena *arena,
 {
     size_t i;
     json_t *tool;
-    if (json_is_string(t->choice) && str_is(string_of(t->choice), "none"))
+    if (json_is_string(t->choice) && str_is(json_str(t->choice), "none"))
         return ERR_OK;
     json_array_foreach(t->list, i, tool)
     {
-        struct str type = string_of(json_object_get(tool, "type"));
+        struct str type = json_str(json_object_get(tool, "type"));
         if (find_type(type)->class == TOOL_HOSTED)
             continue;
         return err_set(

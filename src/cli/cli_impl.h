@@ -84,6 +84,10 @@ enum err_code backend_ask(struct backend *b, const struct ask *ask, struct ask_s
 /* The ask that cfg's options describe, all but the question. ERR_CONFIG: no such tier. */
 enum err_code ask_from_config(struct ask *ask, const struct config *cfg, struct err *err);
 
+/* The conductor and its engine as the configuration asks for them. */
+enum err_code local_conductor(struct conductor **out, const struct config *cfg, int64_t jobs_max,
+                              struct err *err);
+
 /* The two kinds of backend: struct backend holds one of them. */
 struct local;
 enum err_code local_open(struct local **out, const struct config *cfg, int64_t asks_max, struct err *err);

@@ -40,17 +40,23 @@ struct hearing {
     struct err err; /* code 0: no failure */
 };
 
-enum err_code local_open(struct local **out, const struct config *cfg, int64_t asks_max, struct err *err)
+enum err_code local_conductor(struct conductor **out, const struct config *cfg, int64_t jobs_max,
+                              struct err *err)
 {
-    struct local *l = mem_zalloc(sizeof *l);
     struct engine_config engine = { .kind = cfg->engine,
                                     .model_path = cfg->model,
                                     .threads = (int)cfg->threads,
                                     .context = cfg->context,
                                     .kv_bytes_max = cfg->kv_bytes_max,
                                     .sequences_max = (int)cfg->sequences_max };
-    struct conductor_config conductor = { .engine = &engine, .jobs_max = asks_max };
-    enum err_code code = conductor_open(&l->conductor, &conductor, err);
+    struct conductor_config conductor = { .engine = &engine, .jobs_max = jobs_max };
+    return conductor_open(out, &conductor, err);
+}
+
+enum err_code local_open(struct local **out, const struct config *cfg, int64_t asks_max, struct err *err)
+{
+    struct local *l = mem_zalloc(sizeof *l);
+    enum err_code code = local_conductor(&l->conductor, cfg, asks_max, err);
     if (code) {
         local_close(l);
         return code;

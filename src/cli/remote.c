@@ -64,8 +64,7 @@ void remote_close(struct remote *r)
 static struct str text_at(const json_t *object, const char *key)
 {
     const json_t *v = json_object_get(object, key);
-    return json_is_string(v) ? (struct str){ json_string_value(v), json_string_length(v) }
-                             : (struct str){ 0 };
+    return json_is_string(v) ? json_str(v) : (struct str){ 0 };
 }
 
 static int64_t int_at(const json_t *object, const char *key)

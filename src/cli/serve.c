@@ -39,14 +39,7 @@ struct server {
 
 static enum err_code open_conductor(struct server *s, const struct config *cfg, struct err *err)
 {
-    struct engine_config engine = { .kind = cfg->engine,
-                                    .model_path = cfg->model,
-                                    .threads = (int)cfg->threads,
-                                    .context = cfg->context,
-                                    .kv_bytes_max = cfg->kv_bytes_max,
-                                    .sequences_max = (int)cfg->sequences_max };
-    struct conductor_config conductor = { .engine = &engine, .jobs_max = cfg->jobs_max };
-    return conductor_open(&s->conductor, &conductor, err);
+    return local_conductor(&s->conductor, cfg, cfg->jobs_max, err);
 }
 
 static enum err_code open_http(struct server *s, const struct config *cfg, struct err *err)

@@ -66,9 +66,7 @@ static enum err_code read_line(struct exam_paper *paper, struct str line, int64_
                        "%s:%lld: Expected an object with the strings 'question' and 'answer'.", path,
                        (long long)number);
     else
-        add_question(paper, NULL, 0, (int64_t)paper->len,
-                     (struct str){ json_string_value(question), json_string_length(question) },
-                     reference((struct str){ json_string_value(answer), json_string_length(answer) }));
+        add_question(paper, NULL, 0, (int64_t)paper->len, json_str(question), reference(json_str(answer)));
     json_decref(object);
     return code;
 }

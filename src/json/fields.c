@@ -150,11 +150,6 @@ static enum err_code check_array(const struct field *f, size_t len, const char *
 
 /* --- one kind, one decoder ------------------------------------------------------------------------- */
 
-static struct str string_of(const json_t *v)
-{
-    return (struct str){ json_string_value(v), json_string_length(v) };
-}
-
 static enum err_code decode_int(const struct field *f, const json_t *v, const char *param, void *member,
                                 struct err *err)
 {
@@ -178,9 +173,9 @@ static enum err_code decode_string(const struct field *f, const json_t *v, const
 {
     if (!json_is_string(v))
         return field_type_error(err, param, "a string", v);
-    enum err_code code = check_string(f, string_of(v), param, err);
+    enum err_code code = check_string(f, json_str(v), param, err);
     if (!code)
-        *(struct field_string *)member = (struct field_string){ true, arena_str(arena, string_of(v)) };
+        *(struct field_string *)member = (struct field_string){ true, arena_str(arena, json_str(v)) };
     return code;
 }
 
@@ -204,11 +199,11 @@ static enum err_code decode_enum(const struct field *f, const json_t *v, const c
     if (!json_is_string(v))
         return field_type_error(err, param, "a string", v);
     for (int i = 0; f->values[i]; i++)
-        if (str_is(string_of(v), f->values[i])) {
+        if (str_is(json_str(v), f->values[i])) {
             *(struct field_enum *)member = (struct field_enum){ true, i };
             return ERR_OK;
         }
-    return enum_error(f, string_of(v), param, err);
+    return enum_error(f, json_str(v), param, err);
 }
 
 static enum err_code decode_json(const struct field *f, const json_t *v, const char *param, void *member,
@@ -228,7 +223,7 @@ static bool means_nothing(const struct field *f, const json_t *v)
     switch (json_typeof(v)) {
     case JSON_OBJECT: return json_object_size(v) == 0;
     case JSON_ARRAY: return json_array_size(v) == 0;
-    case JSON_STRING: return json_string_length(v) == 0 || (f->neutral && str_is(string_of(v), f->neutral));
+    case JSON_STRING: return json_string_length(v) == 0 || (f->neutral && str_is(json_str(v), f->neutral));
     case JSON_INTEGER: return json_integer_value(v) == 0;
     case JSON_REAL: return json_real_value(v) == 0;
     case JSON_TRUE: return false;

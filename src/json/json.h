@@ -96,6 +96,9 @@ struct field {
 enum err_code fields_decode(const json_t *object, const struct field *table, size_t rows, const char *path,
                             void *target, struct arena *arena, struct err *err);
 
+/* The bytes of a JSON string, as a view that lives as long as it does; empty for any other value and for NULL. */
+struct str json_str(const json_t *v);
+
 /* "an integer", "a string", "null", "an array": for messages of hand-written decoders. */
 const char *json_kind(const json_t *v);
 enum err_code field_type_error(struct err *err, const char *param, const char *expected, const json_t *got);

@@ -18,6 +18,11 @@ void json_start(void)
     json_object_seed(seed ? seed : 1); /* 0 would let jansson pick the time of day */
 }
 
+struct str json_str(const json_t *v)
+{
+    return (struct str){ json_string_value(v), json_string_length(v) };
+}
+
 static enum err_code refuse(struct err *err, int line, int column, const char *why)
 {
     return err_set(err, ERR_INVALID_JSON, NULL,

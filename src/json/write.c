@@ -202,7 +202,7 @@ void jw_value(struct json_writer *w, const json_t *v)
         json_array_foreach(v, i, item) jw_value(w, item);
         jw_end_array(w);
         break;
-    case JSON_STRING: jw_string(w, (struct str){ json_string_value(v), json_string_length(v) }); break;
+    case JSON_STRING: jw_string(w, json_str(v)); break;
     case JSON_INTEGER: jw_int(w, json_integer_value(v)); break;
     case JSON_REAL: jw_real(w, json_real_value(v)); break;
     case JSON_TRUE: jw_bool(w, true); break;
