@@ -1,0 +1,70 @@
+"""Writes the measured parts of docs/model.md: accuracy tables from `thinkd exam --json`, one example per family and level.
+
+    build/thinkd exam --json --items 100 --effort medium > exam.json
+    python train/card.py --card docs/model.md --exam exam.json --tool build/corpus --manifest models/thinkd-first.json
+"""
+import argparse
+import json
+import re
+
+import data
+
+
+def accuracy(path):
+    report = json.load(open(path, encoding="utf-8"))
+    out = ["| family | level | asked | right | accuracy | 95% interval | tokens |", "|---|---|---|---|---|---|---|"]
+    for r in report["rows"] + [report["total"]]:
+        level = r["level"] or "all"
+        bold = "**" if level == "all" else ""
+        out.append(f"| {bold}{r['family']}{bold} | {level} | {r['asked']} | {r['right']} | {bold}{100 * r['accuracy']:.1f}%{bold} | "
+                   f"{100 * r['low']:.1f}-{100 * r['high']:.1f} | {r['output_tokens'] / max(1, r['asked']):.0f} |")
+    return "\n".join(out)
+
+
+def examples(tool, exam):
+    report = json.load(open(exam, encoding="utf-8"))
+    out = ["| family | level | question | answer |", "|---|---|---|---|"]
+    for r in report["rows"]:
+        if not r["level"]:
+            continue
+        _, docs = data.documents(tool, 31, 1, "--held-out", "--family", r["family"], "--level", str(r["level"]), "--effort", "low")
+        turn = docs[0]["turns"][-1]
+        answer = turn["answer"] if turn["text"].startswith("Answer") else turn["text"]
+        cell = lambda s: s.strip().replace("|", "\\|").replace("\n", "<br>").replace("*", "\\*")
+        out.append(f"| {r['family']} | {r['level']} | {cell(turn['user'])} | {cell(answer)} |")
+    return "\n".join(out)
+
+
+def making(path):
+    m = json.load(open(path, encoding="utf-8"))
+    runs = [m["resumed"]] if "resumed" in m else []
+    runs.append(m)
+    out = ["| run | documents | steps to its end | tokens seen to its end | minutes | seed | data sha256 (of the corpus tool's output) |",
+           "|---|---|---|---|---|---|---|"]
+    for i, r in enumerate(runs, 1):
+        out.append(f"| {i} | {r['documents']:,} | {r['step']:,} | {r['seen']:,} | {r['seconds'] / 60:.0f} | {r['args']['seed']} | `{r['data_sha256'][:16]}…` |")
+    return "\n".join(out)
+
+
+def replace(text, name, body):
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
+    assert pattern.search(text), name
+    return pattern.sub(lambda m: m.group(1) + body + m.group(2), text)
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--card", default="docs/model.md")
+    a.add_argument("--exam", required=True)
+    a.add_argument("--tool", default="build/corpus")
+    a.add_argument("--manifest", default="models/thinkd-first.json")
+    args = a.parse_args()
+    text = open(args.card, encoding="utf-8").read()
+    text = replace(text, "accuracy", accuracy(args.exam))
+    text = replace(text, "examples", examples(args.tool, args.exam))
+    text = replace(text, "making", making(args.manifest))
+    open(args.card, "w", encoding="utf-8").write(text)
+
+
+if __name__ == "__main__":
+    main()

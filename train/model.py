@@ -1,0 +1,182 @@
+"""The qwen3 architecture in the few lines a small model needs, with weights named as in GGUF.
+
+Shapes: B rows, T tokens, D width, H query heads, K key/value heads, E head size. Pre-norm RMSNorm (eps 1e-6),
+QK-norm per head, rotary positions over split halves (NEOX), SwiGLU, tied embeddings, no biases.
+"""
+from dataclasses import dataclass, asdict
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+@dataclass
+class Config:
+    vocab: int = 512
+    width: int = 192
+    layers: int = 8
+    ff: int = 512
+    heads: int = 6
+    kv_heads: int = 2
+    head_dim: int = 32
+    context: int = 2048
+    rope_base: float = 10000.0
+    eps: float = 1e-6
+
+    def dict(self):
+        return asdict(self)
+
+
+def rms(x, weight, eps):
+    y = x.float()
+    y = y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + eps)
+    return y.to(x.dtype) * weight.to(x.dtype)
+
+
+def rotary(c, length, device=None):
+    """cos and sin of shape [length, E/2]; pair i turns by position * base^(-2i/E)."""
+    half = c.head_dim // 2
+    freq = c.rope_base ** (-torch.arange(half, dtype=torch.float64, device=device) * 2 / c.head_dim)
+    angle = torch.outer(torch.arange(length, dtype=torch.float64, device=device), freq)
+    return angle.cos().float(), angle.sin().float()
+
+
+def rotate(x, cos, sin):
+    """x [B,h,T,E]; the first half is the real part, the second the imaginary one."""
+    a, b = x.chunk(2, -1)
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.c = c
+        q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
+        self.attn_norm = nn.Parameter(torch.ones(c.width))
+        self.attn_q = nn.Parameter(torch.empty(q, c.width))
+        self.attn_k = nn.Parameter(torch.empty(kv, c.width))
+        self.attn_v = nn.Parameter(torch.empty(kv, c.width))
+        self.attn_q_norm = nn.Parameter(torch.ones(c.head_dim))
+        self.attn_k_norm = nn.Parameter(torch.ones(c.head_dim))
+        self.attn_output = nn.Parameter(torch.empty(c.width, q))
+        self.ffn_norm = nn.Parameter(torch.ones(c.width))
+        self.ffn_gate = nn.Parameter(torch.empty(c.ff, c.width))
+        self.ffn_up = nn.Parameter(torch.empty(c.ff, c.width))
+        self.ffn_down = nn.Parameter(torch.empty(c.width, c.ff))
+
+    def forward(self, x, cos, sin, mask, cache=None):
+        c = self.c
+        b, t, _ = x.shape
+        h = rms(x, self.attn_norm, c.eps)
+        q = F.linear(h, self.attn_q).view(b, t, c.heads, c.head_dim)
+        k = F.linear(h, self.attn_k).view(b, t, c.kv_heads, c.head_dim)
+        v = F.linear(h, self.attn_v).view(b, t, c.kv_heads, c.head_dim).transpose(1, 2)
+        q = rotate(rms(q, self.attn_q_norm, c.eps).transpose(1, 2), cos, sin)
+        k = rotate(rms(k, self.attn_k_norm, c.eps).transpose(1, 2), cos, sin)
+        if cache is not None:
+            k, v = cache.put(k, v)
+        # a group of query heads shares one key/value head: fold the group into the time axis
+        g = c.heads // c.kv_heads
+        s = k.shape[2]
+        q = q.reshape(b * c.kv_heads, g * t, c.head_dim)
+        k = k.reshape(b * c.kv_heads, s, c.head_dim)
+        v = v.reshape(b * c.kv_heads, s, c.head_dim)
+        score = torch.bmm(q, k.transpose(1, 2)).view(b, c.kv_heads * g, t, s)
+        score = (score.float() * c.head_dim ** -0.5 + mask).softmax(-1).to(q.dtype)
+        out = torch.bmm(score.view(b * c.kv_heads, g * t, s), v)
+        out = out.view(b, c.heads, t, c.head_dim).transpose(1, 2).reshape(b, t, -1)
+        x = x + F.linear(out, self.attn_output)
+        h = rms(x, self.ffn_norm, c.eps)
+        return x + F.linear(F.silu(F.linear(h, self.ffn_gate)) * F.linear(h, self.ffn_up), self.ffn_down)
+
+
+class Model(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.c = c
+        self.token_embd = nn.Parameter(torch.empty(c.vocab, c.width))
+        self.blk = nn.ModuleList(Block(c) for _ in range(c.layers))
+        self.output_norm = nn.Parameter(torch.ones(c.width))
+        cos, sin = rotary(c, c.context)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+
+    def init(self, seed):
+        gen = torch.Generator().manual_seed(seed)
+        for name, p in self.named_parameters():
+            if p.dim() < 2:
+                continue
+            std = 0.02 if "token_embd" in name else p.shape[1] ** -0.5
+            if "attn_output" in name or "ffn_down" in name:
+                std *= (2 * self.c.layers) ** -0.5  # the residual stream starts near the embedding
+            with torch.no_grad():
+                p.normal_(0.0, std, generator=gen)
+        return self
+
+    def hidden(self, ids, cos, sin, mask, caches=None):
+        x = F.embedding(ids, self.token_embd)
+        if torch.is_autocast_cpu_enabled() if hasattr(torch, "is_autocast_cpu_enabled") else False:
+            x = x.to(torch.get_autocast_dtype("cpu"))
+        for i, block in enumerate(self.blk):
+            x = block(x, cos, sin, mask, caches[i] if caches else None)
+        return rms(x, self.output_norm, self.c.eps)
+
+    def forward(self, ids, cos, sin, mask, caches=None):
+        return F.linear(self.hidden(ids, cos, sin, mask, caches), self.token_embd)
+
+
+def loss_of(model, ids, targets, doc):
+    """ids, targets, doc [B,T]; a target below 0 does not count. A token sees its own document only. Positions run on
+    through a row: attention depends on differences of positions alone."""
+    t = ids.shape[1]
+    index = torch.arange(t)
+    seen = (doc[:, :, None] == doc[:, None, :]) & (index[:, None] >= index[None, :])
+    mask = torch.zeros(seen.shape).masked_fill(~seen, -30000.0)[:, None]
+    logits = model(ids, model.cos[:t], model.sin[:t], mask).float()
+    return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=-1)
+
+
+class Cache:
+    """Keys and values of one layer, [B,K,limit,E], filled from the left."""
+
+    def __init__(self, c, rows, limit):
+        self.k = torch.zeros(rows, c.kv_heads, limit, c.head_dim)
+        self.v = torch.zeros(rows, c.kv_heads, limit, c.head_dim)
+        self.used = 0
+
+    def put(self, k, v):
+        end = self.used + k.shape[2]
+        self.k[:, :, self.used:end] = k
+        self.v[:, :, self.used:end] = v
+        self.used = end
+        return self.k[:, :, :end], self.v[:, :, :end]
+
+
+@torch.no_grad()
+def greedy(model, prompts, stop, steps):
+    """Continues each list of ids by the likeliest token until a stop id; returns the new ids of each."""
+    c, rows = model.c, len(prompts)
+    width = max(map(len, prompts))
+    steps = min(steps, c.context - width)
+    ids = torch.zeros(rows, width, dtype=torch.long)
+    pad = torch.zeros(rows, width + steps)
+    for i, p in enumerate(prompts):  # padded on the left, so that every row goes on at the same place
+        ids[i, width - len(p):] = torch.tensor(p)
+        pad[i, :width - len(p)] = -30000.0
+    caches = [Cache(c, rows, width + steps) for _ in range(c.layers)]
+    index = torch.arange(width)
+    mask = torch.where(index[:, None] >= index[None, :], 0.0, -30000.0)[None, None] + pad[:, None, None, :width]
+    out, live, at = [[] for _ in prompts], torch.ones(rows, dtype=torch.bool), 0
+    logits = model(ids, model.cos[:width], model.sin[:width], mask, caches)[:, -1]
+    for at in range(width, width + steps):
+        nxt = logits.argmax(-1)
+        for i in range(rows):
+            if live[i]:
+                out[i].append(int(nxt[i]))
+                live[i] = int(nxt[i]) not in stop
+        if not live.any():
+            break
+        mask = pad[:, None, None, :at + 1]
+        logits = model(nxt[:, None], model.cos[at:at + 1], model.sin[at:at + 1], mask, caches)[:, -1]
+    return out
