@@ -127,9 +127,12 @@ $(BUILD)/corpus: $(BUILD)/train/corpus.o $(BUILD)/libthinkd.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libthinkd.a $(ALL_LIBS)
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+# Trains the bundled model anew: about an hour on two CPU cores, see train/README.md.
+model:
+	@train/remake $(BUILD)
 clean:
 	rm -rf build
 
-.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove soak bench coverage print-libraries format tidy corpus clean
+.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove soak bench coverage print-libraries format tidy corpus model clean
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -301,7 +301,7 @@ static void divisions_are_right(void **state)
 static void check_equation(const struct exam_problem *p)
 {
     const char *eq = strchr(p->question.ptr, '='), *from = eq, *to = eq + 1;
-    int64_t left, right;
+    int64_t left = 0, right = 0;
     assert_non_null(eq);
     while (from > p->question.ptr && strchr("0123456789+-() ", from[-1]))
         from--;

@@ -1,0 +1,240 @@
+/*
+ * client.mjs - the official npm client, unmodified, against a running server.
+ *
+ * THINKD_E2E_URL serves without keys on the echo engine, whose answer is the question: what comes back can be
+ * compared exactly. THINKD_E2E_KEYED_URL takes THINKD_E2E_KEY alone. Retries are off, so that one request is one
+ * request.
+ */
+import assert from 'node:assert/strict';
+import OpenAI from 'openai';
+
+import { main, test } from './tap.mjs';
+
+const url = process.env.THINKD_E2E_URL;
+const keyedUrl = process.env.THINKD_E2E_KEYED_URL;
+const key = process.env.THINKD_E2E_KEY;
+
+const connect = (base, apiKey) => new OpenAI({ baseURL: `${base}/v1`, apiKey, maxRetries: 0, timeout: 30_000 });
+const client = connect(url, 'any-key-at-all');
+const question = 'What is 17 + 25?';
+
+async function collect(stream) {
+  const events = [];
+  for await (const event of stream) events.push(event);
+  return events;
+}
+
+// Every event of a stream, by the rules a strict reader lives by: numbers without gaps from 0, one beginning,
+// one end, what was added is done, and the deltas are the text.
+function checkResponseEvents(events) {
+  assert.deepEqual(events.map((e) => e.sequence_number), events.map((_, i) => i));
+  assert.equal(events[0].type, 'response.created');
+  assert.equal(events[1].type, 'response.in_progress');
+  const last = events.at(-1);
+  assert.equal(last.type, 'response.completed');
+  const count = (type) => events.filter((e) => e.type === type).length;
+  assert.equal(count('response.output_item.added'), last.response.output.length);
+  assert.equal(count('response.output_item.done'), last.response.output.length);
+  assert.equal(count('response.content_part.added'), count('response.content_part.done'));
+  const text = events.filter((e) => e.type === 'response.output_text.delta').map((e) => e.delta).join('');
+  const done = events.find((e) => e.type === 'response.output_text.done');
+  assert.equal(done.text, text);
+  const message = last.response.output.find((item) => item.type === 'message');
+  assert.equal(message.content[0].text, text);
+  return { last, text };
+}
+
+test('responses.create', async () => {
+  const r = await client.responses.create({ model: 'o3', input: question });
+  assert.equal(r.object, 'response');
+  assert.equal(r.status, 'completed');
+  assert.match(r.id, /^resp_[0-9a-f]{48,50}$/);
+  assert.ok(r.output_text.includes(question), r.output_text);
+  assert.equal(r.usage.total_tokens, r.usage.input_tokens + r.usage.output_tokens);
+  assert.ok(r.usage.output_tokens >= r.usage.output_tokens_details.reasoning_tokens);
+  assert.equal(r.error, null);
+  assert.match(r._request_id, /^req_[0-9a-f]{32}$/);
+});
+
+test('responses.create: messages, instructions, effort, metadata', async () => {
+  const r = await client.responses.create({
+    model: 'openai/o3-pro',
+    instructions: 'Answer in one line.',
+    input: [{ role: 'user', content: [{ type: 'input_text', text: question }] }],
+    reasoning: { effort: 'low', summary: 'auto' },
+    max_output_tokens: 512,
+    metadata: { suite: 'e2e' },
+    store: false,
+  });
+  assert.equal(r.status, 'completed');
+  assert.match(r.model, /^openai\/o3-pro/);
+  assert.equal(r.reasoning.effort, 'low');
+  assert.equal(r.instructions, 'Answer in one line.');
+  assert.deepEqual(r.metadata, { suite: 'e2e' });
+  assert.equal(r.max_output_tokens, 512);
+  assert.ok(r.output_text.length > 0);
+});
+
+test('responses.create with stream: true', async () => {
+  const events = await collect(await client.responses.create({ model: 'o3-pro', input: question, stream: true }));
+  const { last, text } = checkResponseEvents(events);
+  assert.ok(text.includes(question), text);
+  assert.ok(last.response.usage.output_tokens > 0);
+});
+
+test('a streamed and an unstreamed answer to the same seed are the same', async () => {
+  const ask = { model: 'o3', input: question, seed: 7 };
+  const whole = await client.responses.create(ask);
+  const { text } = checkResponseEvents(await collect(await client.responses.create({ ...ask, stream: true })));
+  assert.equal(text, whole.output_text);
+});
+
+test('responses.stream() helper', async () => {
+  const seen = [];
+  const stream = client.responses.stream({ model: 'o3', input: question });
+  stream.on('response.output_text.delta', (e) => seen.push(e.delta));
+  const final = await stream.finalResponse();
+  assert.equal(final.status, 'completed');
+  assert.equal(final.output_text, seen.join(''));
+});
+
+test('chat.completions.create', async () => {
+  const c = await client.chat.completions.create({
+    model: 'o3-mini',
+    messages: [
+      { role: 'developer', content: 'Be brief.' },
+      { role: 'user', content: question },
+    ],
+    reasoning_effort: 'low',
+    seed: 1,
+  });
+  assert.equal(c.object, 'chat.completion');
+  assert.match(c.id, /^chatcmpl-/);
+  assert.equal(c.choices.length, 1);
+  assert.equal(c.choices[0].message.role, 'assistant');
+  assert.ok(c.choices[0].message.content.includes(question), c.choices[0].message.content);
+  assert.equal(c.choices[0].finish_reason, 'stop');
+  assert.equal(c.usage.total_tokens, c.usage.prompt_tokens + c.usage.completion_tokens);
+  assert.match(c._request_id, /^req_/);
+});
+
+test('chat.completions.create: n choices', async () => {
+  const c = await client.chat.completions.create({
+    model: 'o3-mini',
+    messages: [{ role: 'user', content: question }],
+    n: 3,
+  });
+  assert.deepEqual(c.choices.map((x) => x.index).sort(), [0, 1, 2]);
+  for (const choice of c.choices) assert.ok(choice.message.content.length > 0);
+});
+
+test('chat.completions.create with stream: true and usage', async () => {
+  const chunks = await collect(
+    await client.chat.completions.create({
+      model: 'o3-mini',
+      messages: [{ role: 'user', content: question }],
+      stream: true,
+      stream_options: { include_usage: true },
+    }),
+  );
+  assert.equal(chunks[0].choices[0].delta.role, 'assistant');
+  assert.equal(new Set(chunks.map((c) => c.id)).size, 1);
+  const text = chunks.map((c) => c.choices[0]?.delta?.content ?? '').join('');
+  assert.ok(text.includes(question), text);
+  assert.deepEqual(chunks.flatMap((c) => c.choices.map((x) => x.finish_reason)).filter(Boolean), ['stop']);
+  const last = chunks.at(-1);
+  assert.deepEqual(last.choices, []);
+  assert.equal(last.usage.total_tokens, last.usage.prompt_tokens + last.usage.completion_tokens);
+  for (const chunk of chunks.slice(0, -1)) assert.equal(chunk.usage, null);
+});
+
+test('chat.completions.stream() helper', async () => {
+  const seen = [];
+  const stream = client.chat.completions.stream({
+    model: 'o3-mini',
+    messages: [{ role: 'user', content: question }],
+  });
+  stream.on('content.delta', ({ delta }) => seen.push(delta));
+  const final = await stream.finalChatCompletion();
+  assert.equal(final.choices[0].message.content, seen.join(''));
+  assert.equal(final.choices[0].finish_reason, 'stop');
+});
+
+test('the stop sequence ends the visible text', async () => {
+  const c = await client.chat.completions.create({
+    model: 'o3-mini',
+    messages: [{ role: 'user', content: question }],
+    stop: ['25'],
+  });
+  assert.ok(!c.choices[0].message.content.includes('25'));
+  assert.equal(c.choices[0].finish_reason, 'stop');
+});
+
+test('models.list and models.retrieve', async () => {
+  const ids = [];
+  for await (const model of client.models.list()) {
+    assert.equal(model.object, 'model');
+    ids.push(model.id);
+  }
+  for (const id of ['o3', 'o3-mini', 'o3-pro']) assert.ok(ids.includes(id), `${id} in ${ids}`);
+  const model = await client.models.retrieve('o3-pro');
+  assert.equal(model.id, 'o3-pro');
+});
+
+// Each row: what is asked, the class the client makes of the refusal, and the fields it carries.
+const refusals = [
+  ['an unknown model', () => client.responses.create({ model: 'nope', input: 'x' }),
+    OpenAI.NotFoundError, { status: 404, code: 'model_not_found', param: 'model' }],
+  ['o3-pro on chat', () => client.chat.completions.create({ model: 'o3-pro', messages: [{ role: 'user', content: 'x' }] }),
+    OpenAI.NotFoundError, { status: 404, param: 'model' }],
+  ['an unknown model id', () => client.models.retrieve('nope'), OpenAI.NotFoundError, { status: 404 }],
+  ['too few output tokens', () => client.responses.create({ model: 'o3', input: 'x', max_output_tokens: 5 }),
+    OpenAI.BadRequestError, { status: 400, code: 'integer_below_min_value', param: 'max_output_tokens' }],
+  ['an effort that does not exist', () => client.responses.create({ model: 'o3', input: 'x', reasoning: { effort: 'heroic' } }),
+    OpenAI.BadRequestError, { status: 400, param: 'reasoning.effort' }],
+  ['a wrong type', () => client.responses.create({ model: 'o3', input: 'x', temperature: 'hot' }),
+    OpenAI.BadRequestError, { status: 400, code: 'invalid_type', param: 'temperature' }],
+  ['a field nobody knows', () => client.responses.create({ model: 'o3', input: 'x', frobnicate: 1 }),
+    OpenAI.BadRequestError, { status: 400, code: 'unknown_parameter', param: 'frobnicate' }],
+  ['no model', () => client.responses.create({ input: 'x' }),
+    OpenAI.BadRequestError, { status: 400, code: 'missing_required_parameter', param: 'model' }],
+  ['an error found before the first byte of a stream', () => client.responses.create({ model: 'nope', input: 'x', stream: true }),
+    OpenAI.NotFoundError, { status: 404, code: 'model_not_found' }],
+];
+for (const [what, ask, kind, fields] of refusals)
+  test(`refuses ${what}`, async () => {
+    const error = await ask().then(
+      () => assert.fail('it was accepted'),
+      (e) => e,
+    );
+    assert.ok(error instanceof kind, String(error?.stack ?? error));
+    for (const [name, want] of Object.entries(fields)) assert.equal(error[name], want, name);
+    assert.equal(error.type, 'invalid_request_error');
+    assert.match(error.requestID, /^req_/);
+  });
+
+test('a wrong key is an AuthenticationError, the right one is served', async () => {
+  const error = await connect(keyedUrl, 'sk-wrong-key-0000').responses.create({ model: 'o3', input: 'x' }).then(
+    () => assert.fail('it was accepted'),
+    (e) => e,
+  );
+  assert.ok(error instanceof OpenAI.AuthenticationError, String(error));
+  assert.equal(error.status, 401);
+  assert.equal(error.code, 'invalid_api_key');
+  assert.ok(!error.message.includes('sk-wrong-key-0000'), 'the key is masked');
+  const r = await connect(keyedUrl, key).responses.create({ model: 'o3', input: question });
+  assert.equal(r.status, 'completed');
+});
+
+test('a client that aborts its stream leaves a server that serves', async () => {
+  for (let i = 0; i < 5; i++) {
+    const stream = await client.responses.create({ model: 'o3', input: question.repeat(50), stream: true });
+    for await (const event of stream) {
+      if (event.sequence_number >= 1) break; // leaving the loop aborts the request
+    }
+  }
+  const r = await client.responses.create({ model: 'o3', input: question });
+  assert.equal(r.status, 'completed');
+});
+
+await main();
