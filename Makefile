@@ -36,7 +36,7 @@ TESTS   := $(wildcard $(DIRS:%=tests/unit/%/*.c))
 FUZZ    := $(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c))
 
 # One job a CPU, unless the caller says how many.
-ifeq (,$(filter -j%,$(MAKEFLAGS)))
+ifeq (0,$(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)))
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
 
@@ -88,14 +88,14 @@ replays: $(FUZZ:%=$(BUILD)/replay/%)
 
 test:
 	@scripts/setup --test
-	@$(MAKE) --no-print-directory tests-only
+	@$(MAKE) --no-print-directory -s tests-only
 tests-only: $(BUILD)/thinkd $(BUILD)/unit-tests replays
 	@BUILD=$(BUILD) SAN=$(SAN) scripts/test
 
 setup:
 	@scripts/setup
 run: setup
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -s all
 	@exec $(BUILD)/thinkd serve
 
 # --- more ----------------------------------------------------------------------------------------

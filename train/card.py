@@ -1,7 +1,8 @@
 """Writes the measured parts of docs/model.md: accuracy tables from `thinkd exam --json`, one example per family and level.
 
-    build/thinkd exam --json --items 100 --effort medium > exam.json
-    python train/card.py --card docs/model.md --exam exam.json --tool build/corpus --manifest models/thinkd-first.json
+    build/thinkd exam --json --temperature 0 --items 100 --effort medium > exam.json
+    build/thinkd exam --json --temperature 0 --items 40 --effort low > low.json      # and high
+    python train/card.py --card docs/model.md --exam exam.json --low low.json --high high.json --tool build/corpus
 """
 import argparse
 import json
@@ -18,6 +19,17 @@ def accuracy(path):
         bold = "**" if level == "all" else ""
         out.append(f"| {bold}{r['family']}{bold} | {level} | {r['asked']} | {r['right']} | {bold}{100 * r['accuracy']:.1f}%{bold} | "
                    f"{100 * r['low']:.1f}-{100 * r['high']:.1f} | {r['output_tokens'] / max(1, r['asked']):.0f} |")
+    return "\n".join(out)
+
+
+def efforts(paths):
+    """One column of accuracy and tokens for each effort, families as rows."""
+    reports = {name: {r["family"]: r for r in json.load(open(path, encoding="utf-8"))["rows"] if not r["level"]} for name, path in paths}
+    out = ["| family | " + " | ".join(f"{n}: right | tokens" for n in reports) + " |", "|---" * (1 + 2 * len(reports)) + "|"]
+    for family in next(iter(reports.values())):
+        cells = [f"{100 * r[family]['accuracy']:.1f}% of {r[family]['asked']} | {r[family]['output_tokens'] / r[family]['asked']:.0f}"
+                 for r in reports.values()]
+        out.append(f"| {family} | " + " | ".join(cells) + " |")
     return "\n".join(out)
 
 
@@ -56,11 +68,14 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("--card", default="docs/model.md")
     a.add_argument("--exam", required=True)
+    a.add_argument("--low", required=True)
+    a.add_argument("--high", required=True)
     a.add_argument("--tool", default="build/corpus")
     a.add_argument("--manifest", default="models/thinkd-first.json")
     args = a.parse_args()
     text = open(args.card, encoding="utf-8").read()
     text = replace(text, "accuracy", accuracy(args.exam))
+    text = replace(text, "efforts", efforts([("low", args.low), ("medium", args.exam), ("high", args.high)]))
     text = replace(text, "examples", examples(args.tool, args.exam))
     text = replace(text, "making", making(args.manifest))
     open(args.card, "w", encoding="utf-8").write(text)

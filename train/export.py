@@ -203,7 +203,7 @@ def main():
     manifest["parameters"] = sum(v.numel() for v in weights.values())
     manifest["bytes"] = os.path.getsize(path)
     manifest["sha256"] = hashlib.sha256(open(path, "rb").read()).hexdigest()
-    manifest["final"] = next((r for r in reversed(log) if "accuracy" in r), None)
+    manifest["final"] = next((r for r in reversed(log) if "accuracy" in r and r["step"] == saved["step"]), None)
     with open(f"{args.out}/{NAME}.json", "w", encoding="utf-8") as f:
         json.dump(manifest, f, indent=1)
         f.write("\n")
