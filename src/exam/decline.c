@@ -307,7 +307,7 @@ static const char *const sciences[] = {
     "Find all integer solutions to x^# + y^# = z^#.",
     "Find all integers n such that n^2 + # is a perfect square.",
     "Solve the differential equation dy/dx = #y.",
-    "Analyze this differential equation: dy/dx = y * sin(x)",
+    "Discuss the differential equation dy/dx = y * cos(x).",
     "Solve y'' + #y = 0.",
     "Find the integral of x^# dx.",
     "What is the derivative of x^#?",
@@ -321,8 +321,8 @@ static const char *const sciences[] = {
     "A ball falls from # meters. How long does it take to hit the ground?",
     "A mass of # kg is pulled with a force of # N. What is its acceleration?",
     "What is the voltage across a # ohm resistor with a current of # A?",
-    ("A company has # servers. Each server processes jobs at rate lambda. Jobs arrive as a Poisson process "
-     "with rate #*lambda. What is the expected queue length at steady state?"),
+    ("A site has # servers that each finish jobs at rate mu. Jobs come as a Poisson process of rate #*mu. "
+     "How long is the queue on average?"),
     "In an M/M/1 queue with arrival rate # and service rate ##, what is the mean waiting time?",
     "Customers arrive at rate # per hour. What is the probability that # arrive in an hour?",
     "A coin is flipped # times. What is the probability of # heads?",
