@@ -1,5 +1,8 @@
 /*
  * buf.c - growth by doubling, one NUL kept behind the end.
+ *
+ * Invariant: cap is 0 or at least len + 1, so the NUL always has its place and a put of n bytes needs no more
+ * than one reallocation. Sizes near SIZE_MAX are a caller's bug and asserted.
  */
 #include "base/buf.h"
 

@@ -1,5 +1,8 @@
 /*
  * clock.c - clock_gettime in the units that callers use.
+ *
+ * Signed 64-bit nanoseconds last until the year 2262, and differences of two readings may be negative without
+ * surprise.
  */
 #include "base/clock.h"
 

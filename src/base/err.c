@@ -1,5 +1,8 @@
 /*
  * err.c - the error table, and messages cut where a character ends.
+ *
+ * A message is shown to callers and often quotes what they sent, so what leaves here is valid UTF-8 whatever
+ * the bytes were and wherever the buffer ended.
  */
 #include "base/err.h"
 

@@ -1,5 +1,8 @@
 /*
  * file.c - open, map, read and replace files.
+ *
+ * Descriptors are close-on-exec and never outlive the call; a map does not need its descriptor. Replacing syncs
+ * the new file before the rename, so that a crash leaves one of the two and not an empty name.
  */
 #include "base/file.h"
 

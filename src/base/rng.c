@@ -1,5 +1,8 @@
 /*
  * rng.c - xoshiro256** seeded by SplitMix64; getrandom for secrets and ids.
+ *
+ * The stream of a seed is part of the product: recorded seeds must give the same text in every later version, so
+ * tests hold the first numbers of some streams as golden values.
  */
 #include "base/rng.h"
 

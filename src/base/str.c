@@ -1,5 +1,8 @@
 /*
  * str.c - views and UTF-8.
+ *
+ * All of UTF-8's rules (RFC 3629) stand in utf8_lead and utf8_first: the length that a first byte promises and the
+ * range that its second byte may have rule out overlong forms, surrogates and what lies above U+10FFFF.
  */
 #include "base/str.h"
 

@@ -1,5 +1,8 @@
 /*
  * thread.c - pthread_create with signals blocked and a name.
+ *
+ * A process without threads to give cannot serve, so failing to start one ends it with a line that says what to
+ * raise, as running out of memory does.
  */
 #include "base/thread.h"
 

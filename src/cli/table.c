@@ -1,5 +1,7 @@
 /*
  * table.c - columns that line up, for lists that people read.
+ *
+ * Widths are counted in characters, not bytes; the last column is not padded, so that no line ends in blanks.
  */
 #include "cli/table.h"
 
