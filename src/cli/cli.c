@@ -17,17 +17,17 @@ static const struct command commands[] = {
       "at once. Without keys anyone may call, so only loopback addresses are served.\n"
       "--data is made if it is missing and belongs to one server at a time; this version keeps nothing in it "
       "yet.\n",
-      serve_run },
+      serve_run, NULL },
     { "ask", CMD_ASK, "[QUESTION...]", "ask one question and print the answer as it comes",
       "The question is the words given, or standard input for '-' and where there are no words.\n"
       "The answer goes to standard output; thinking (--thinking) and usage go to standard error.\n",
-      ask_run },
+      ask_run, NULL },
     { "models", CMD_MODELS, "", "list the models, their prices and limits",
-      "Lists what this configuration would serve, or what the server at --url does.\n", models_run },
+      "Lists what this configuration would serve, or what the server at --url does.\n", models_run, NULL },
     { "exam", CMD_EXAM, "", "ask problems with known answers and report how many are right",
       "The problems are generated and were held out of the bundled model's training; --file asks your own.\n",
-      exam_command },
-    { "version", CMD_VERSION, "", "print the version, and what it was built with", "", version_run },
+      exam_command, exam_list },
+    { "version", CMD_VERSION, "", "print the version, and what it was built with", "", version_run, NULL },
 };
 
 static const struct command *find(const char *name)
@@ -66,6 +66,8 @@ static void put_command_help(struct buf *out, const struct command *c)
         buf_printf(out, "%s\n", c->details);
     buf_puts(out, "Options:\n");
     config_help(out, c->bit);
+    if (c->list)
+        c->list(out);
     buf_puts(
         out,
         "\nAn option may also be an environment variable (--kv-bytes-max is THINKD_KV_BYTES_MAX) or a key "

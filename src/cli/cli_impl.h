@@ -19,12 +19,14 @@ struct command {
     const char *summary; /* one line */
     const char *details; /* paragraphs for --help */
     int (*run)(const struct config *cfg);
+    void (*list)(struct buf *out); /* what --help shows behind the options; may be NULL */
 };
 
 int serve_run(const struct config *cfg);
 int ask_run(const struct config *cfg);
 int models_run(const struct config *cfg);
 int exam_command(const struct config *cfg);
+void exam_list(struct buf *out); /* the families */
 int version_run(const struct config *cfg);
 
 /* "thinkd: message" on standard error; gives the exit status that belongs to the code. */

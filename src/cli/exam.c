@@ -154,6 +154,16 @@ static void print_report(const struct config *cfg, const struct exam_report *rep
     buf_free(&out);
 }
 
+void exam_list(struct buf *out)
+{
+    buf_puts(out, "\nFamilies:\n");
+    for (size_t i = 0; i < exam_family_count(); i++) {
+        const struct exam_family *f = exam_family_at(i);
+        buf_printf(out, "  %-10s %d %-6s %s\n", exam_family_name(f), exam_family_levels(f),
+                   exam_family_levels(f) == 1 ? "level" : "levels", exam_family_what(f));
+    }
+}
+
 int exam_command(const struct config *cfg)
 {
     struct err err = { 0 };

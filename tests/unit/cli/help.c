@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "config/config.h"
+#include "exam/exam.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,8 +89,21 @@ static void every_command_is_documented(void **state)
     buf_free(&doc);
 }
 
+static void exam_help_lists_the_families(void **state)
+{
+    (void)state;
+    struct buf help = { 0 };
+    assert_true(cli_help(&help, "exam"));
+    for (size_t i = 0; i < exam_family_count(); i++) {
+        const struct exam_family *f = exam_family_at(i);
+        assert_non_null(strstr(help.ptr, exam_family_what(f)));
+    }
+    buf_free(&help);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_option_is_documented),
     cmocka_unit_test(every_command_is_documented),
+    cmocka_unit_test(exam_help_lists_the_families),
 };
 TEST_GROUP(cli_help, tests)
