@@ -56,14 +56,8 @@ void reply_json(struct http_exchange *x, int status, const struct buf *body);
 /* message, type, param, code; without the type where the object has one of its own. */
 void put_error_fields(struct json_writer *w, const struct err *err, bool with_type);
 
-/* "Invalid value: 'x'. Supported values are: 'a', and 'b'." supported is NULL-terminated. */
-enum err_code refuse_invalid(struct err *err, const char *param, struct str got,
-                             const char *const *supported);
 /* "Unsupported value: 'x' is not supported ...": the API knows it, this server cannot do it. why may be NULL. */
 enum err_code refuse_unsupported(struct err *err, const char *param, const char *got, const char *why);
-enum err_code refuse_missing(struct err *err, const char *param);
-/* ERR_STRING_TOO_LONG for strings that no field table sees. */
-enum err_code check_string_max(struct err *err, const char *param, struct str s, size_t chars_max);
 
 /* --- tools.c ---------------------------------------------------------------------------------------- */
 

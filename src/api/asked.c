@@ -71,12 +71,9 @@ static enum err_code add_stop(struct turn *t, const json_t *stop, const char *pa
     if (!json_is_string(stop))
         return field_type_error(err, param, "a string", stop);
     struct str s = json_str(stop);
-    if (s.len == 0)
-        return err_set(
-            err, ERR_STRING_TOO_SHORT, param,
-            "Invalid '%s': empty string. Expected a string with minimum length 1, but got an empty "
-            "string instead.",
-            param);
+    enum err_code code = field_string_check(err, param, s, 1, SIZE_MAX);
+    if (code)
+        return code;
     t->stops[t->n_stops++] = arena_str(&t->arena, s);
     return ERR_OK;
 }
@@ -90,12 +87,7 @@ enum err_code turn_set_stops(struct turn *t, const json_t *stop, struct err *err
         return add_stop(t, stop, "stop", err);
     if (!json_is_array(stop))
         return field_type_error(err, "stop", "a string or an array of strings", stop);
-    if (json_array_size(stop) > STOPS_MAX)
-        return err_set(err, ERR_ARRAY_TOO_LONG, "stop",
-                       "Invalid 'stop': array too long. Expected an array with maximum length %d, but got an "
-                       "array with length %zu instead.",
-                       STOPS_MAX, json_array_size(stop));
-    enum err_code code = ERR_OK;
+    enum err_code code = field_array_check(err, "stop", json_array_size(stop), 0, STOPS_MAX);
     for (size_t i = 0; i < json_array_size(stop) && !code; i++)
         code = add_stop(t, json_array_get(stop, i), arena_printf(&t->arena, "stop[%zu]", i), err);
     return code;
@@ -124,8 +116,8 @@ enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct e
         struct str text = json_str(value);
         if (!json_is_string(value))
             code = field_type_error(err, param, "a string", value);
-        else if (!(code = check_string_max(err, "metadata", str_from(key), METADATA_KEY_MAX)))
-            code = check_string_max(err, param, text, METADATA_VALUE_MAX);
+        else if (!(code = field_string_check(err, "metadata", str_from(key), 0, METADATA_KEY_MAX)))
+            code = field_string_check(err, param, text, 0, METADATA_VALUE_MAX);
         if (code)
             break;
     }

@@ -108,7 +108,7 @@ static enum err_code check_modalities(struct turn *t, const json_t *modalities, 
         if (str_is(name, "audio"))
             return refuse_unsupported(err, param, "audio", NULL);
         if (!str_is(name, "text"))
-            return refuse_invalid(err, param, name, modality_names);
+            return field_value_error(err, param, name, modality_names);
     }
     return ERR_OK;
 }

@@ -8,10 +8,6 @@
  */
 #include "api/api_impl.h"
 
-#include <stdio.h>
-
-#define QUOTED_BYTES_MAX 64 /* of a caller's value inside a message */
-
 void put_error_fields(struct json_writer *w, const struct err *err, bool with_type)
 {
     jw_key(w, "message");
@@ -45,56 +41,14 @@ void reply_json(struct http_exchange *x, int status, const struct buf *body)
 void reply_error(struct http_exchange *x, const struct err *err)
 {
     struct buf body = { 0 };
-    int status = err_status(err->code);
     api_error_body(&body, err);
-    if (status == 503) { /* clients wait this long before they try again */
-        http_set_header(x, "retry-after", "1");
-        http_set_header(x, "retry-after-ms", "1000");
-    }
-    reply_json(x, status, &body);
+    reply_json(x, err_status(err->code), &body);
     buf_free(&body);
-}
-
-static struct str quoted(struct str s)
-{
-    struct str cut = str_slice(s, 0, QUOTED_BYTES_MAX);
-    return str_slice(cut, 0, utf8_whole_len(cut));
-}
-
-enum err_code refuse_invalid(struct err *err, const char *param, struct str got, const char *const *supported)
-{
-    struct buf list = { 0 };
-    for (size_t i = 0; supported[i]; i++)
-        buf_printf(&list, "%s'%s'", i == 0 ? "" : supported[i + 1] ? ", " : ", and ", supported[i]);
-    got = quoted(got);
-    err_set(err, ERR_INVALID_VALUE, param, "Invalid value: '%.*s'. Supported values are: %s.", STR_ARG(got),
-            list.ptr ? list.ptr : "none");
-    buf_free(&list);
-    return ERR_INVALID_VALUE;
 }
 
 enum err_code refuse_unsupported(struct err *err, const char *param, const char *got, const char *why)
 {
-    struct str cut = quoted(str_from(got));
+    struct str cut = field_quoted(str_from(got));
     return err_set(err, ERR_UNSUPPORTED_VALUE, param, "Unsupported value: '%.*s' is not supported%s%s.",
                    STR_ARG(cut), why ? " " : " by this server yet", why ? why : "");
-}
-
-enum err_code refuse_missing(struct err *err, const char *param)
-{
-    return err_set(err, ERR_MISSING_PARAMETER, param, "Missing required parameter: '%s'.", param);
-}
-
-enum err_code check_string_max(struct err *err, const char *param, struct str s, size_t chars_max)
-{
-    if (s.len <= chars_max) /* no more characters than bytes */
-        return ERR_OK;
-    size_t chars = utf8_count(s);
-    if (chars <= chars_max)
-        return ERR_OK;
-    return err_set(
-        err, ERR_STRING_TOO_LONG, param,
-        "Invalid '%s': string too long. Expected a string with maximum length %zu, but got a string "
-        "with length %zu instead.",
-        param, chars_max, chars);
 }

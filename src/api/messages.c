@@ -42,7 +42,7 @@ static enum err_code unknown_part(struct err *err, const char *param, struct str
     const char *names[ARRAY_LEN(part_kinds) + 1] = { NULL };
     for (size_t i = 0; i < ARRAY_LEN(part_kinds); i++)
         names[i] = part_kinds[i].type;
-    return refuse_invalid(err, param, got, names);
+    return field_value_error(err, param, got, names);
 }
 
 /* The kind comes before the table: an image's members are not worth naming where images are not read. */
@@ -75,7 +75,7 @@ static enum err_code add_part(const json_t *part, const char *path, struct buf *
     bool refusal = kind->holds == PART_REFUSAL;
     struct field_string text = refusal ? p.refusal : p.text;
     if (!text.set)
-        return refuse_missing(err, arena_printf(arena, "%s.%s", path, refusal ? "refusal" : "text"));
+        return field_missing_error(err, arena_printf(arena, "%s.%s", path, refusal ? "refusal" : "text"));
     if (out->len)
         buf_putc(out, '\n');
     buf_put_str(out, text.value);
@@ -90,7 +90,7 @@ static enum err_code content_text(const json_t *content, const char *path, struc
         return ERR_OK;
     if (json_is_string(content)) {
         buf_put_str(out, json_str(content));
-        return check_string_max(err, path, json_str(content), INPUT_CHARS_MAX);
+        return field_string_check(err, path, json_str(content), 0, INPUT_CHARS_MAX);
     }
     if (!json_is_array(content))
         return field_type_error(err, path, "a string or an array of content parts", content);
@@ -247,7 +247,7 @@ static enum err_code unknown_item(struct err *err, const char *param, struct str
     for (size_t i = 0; i < ARRAY_LEN(item_kinds); i++)
         if (item_kinds[i].add)
             names[n++] = item_kinds[i].type;
-    return refuse_invalid(err, param, got, names);
+    return field_value_error(err, param, got, names);
 }
 
 /* No type: a message, or a reference where there is an id and nothing a message needs. */
@@ -282,16 +282,11 @@ enum err_code messages_from_input(struct turn *t, const json_t *input, struct er
     size_t before = json_array_size(t->messages);
     if (json_is_string(input)) {
         messages_add(t, "user", json_str(input), STR(""));
-        return check_string_max(err, "input", json_str(input), INPUT_CHARS_MAX);
+        return field_string_check(err, "input", json_str(input), 0, INPUT_CHARS_MAX);
     }
     if (!json_is_array(input))
         return field_type_error(err, "input", "a string or an array of items", input);
-    if (json_array_size(input) == 0)
-        return err_set(
-            err, ERR_EMPTY_ARRAY, "input",
-            "Invalid 'input': empty array. Expected an array with minimum length 1, but got an empty "
-            "array instead.");
-    enum err_code code = ERR_OK;
+    enum err_code code = field_array_check(err, "input", json_array_size(input), 1, SIZE_MAX);
     for (size_t i = 0; i < json_array_size(input) && !code; i++)
         code = add_item(t, json_array_get(input, i), arena_printf(&t->arena, "input[%zu]", i), err);
     if (!code && json_array_size(t->messages) == before)
@@ -339,7 +334,7 @@ static enum err_code add_chat_message(struct turn *t, const json_t *message, con
         return ERR_OK;
     }
     if (!m.content.set) /* only a message of tool calls has none, and those are refused above */
-        return refuse_missing(err, content_path);
+        return field_missing_error(err, content_path);
     return add_message(t, m.role.value, m.content.value, m.name.value, content_path, err);
 }
 

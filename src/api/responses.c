@@ -195,7 +195,7 @@ static enum err_code check_include(struct turn *t, const json_t *include, struct
         while (k < ARRAY_LEN(include_kinds) && !str_is(name, include_kinds[k].name))
             k++;
         if (k == ARRAY_LEN(include_kinds))
-            return refuse_invalid(err, param, name, names);
+            return field_value_error(err, param, name, names);
         if (!include_kinds[k].harmless)
             return refuse_unsupported(err, param, include_kinds[k].name, NULL);
     }
@@ -244,7 +244,7 @@ static enum err_code decode(struct turn *t, struct err *err)
     if (code)
         return code;
     if (!b.input.set)
-        return refuse_missing(err, "input");
+        return field_missing_error(err, "input");
     t->stream = b.stream.value;
     if (b.reasoning.set && (code = read_reasoning(t, b.reasoning.value, &r, err)))
         return code;

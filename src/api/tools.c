@@ -51,7 +51,7 @@ static enum err_code unknown_type(struct err *err, const char *param, struct str
     const char *names[ARRAY_LEN(tool_types) + 1] = { NULL };
     for (size_t i = 0; i < ARRAY_LEN(tool_types); i++)
         names[i] = tool_types[i].name;
-    return refuse_invalid(err, param, got, names);
+    return field_value_error(err, param, got, names);
 }
 
 /* The type of a tool or of a tool_choice object; path names it in errors. A table of fields does not do here, since
@@ -64,7 +64,7 @@ static enum err_code read_type(const json_t *object, const char *path, const str
         return field_type_error(err, path, "an object", object);
     const json_t *type = json_object_get(object, "type");
     if (!type || json_is_null(type))
-        return refuse_missing(err, param);
+        return field_missing_error(err, param);
     if (!json_is_string(type))
         return field_type_error(err, param, "a string", type);
     *out = find_type(json_str(type));
@@ -134,7 +134,7 @@ static enum err_code add_function(struct tools *t, const json_t *tool, const str
     const char *param = arena_printf(arena, "%s.name", path);
     const json_t *name = json_object_get(body, "name");
     if (!name || json_is_null(name))
-        return refuse_missing(err, param);
+        return field_missing_error(err, param);
     if (!json_is_string(name))
         return field_type_error(err, param, "a string", name);
     if (!name_is_good(json_str(name)))
@@ -192,7 +192,7 @@ static enum err_code check_choice_object(const struct tools *t, const json_t *ch
     const json_t *nested = json_object_get(choice, found->name);
     const json_t *name = json_object_get(json_is_object(nested) ? nested : choice, "name");
     if (!json_is_string(name))
-        return refuse_missing(err, "tool_choice.name");
+        return field_missing_error(err, "tool_choice.name");
     if (!name_taken(t->list, json_str(name)))
         return err_set(err, ERR_INVALID_VALUE, "tool_choice",
                        "Tool choice '%s' not found in 'tools' parameter.", found->name);
@@ -211,7 +211,7 @@ static enum err_code check_choice(const struct tools *t, const json_t *choice, s
     if (str_is(word, "required"))
         return refuse_unsupported(err, "tool_choice", "required", NULL);
     if (!str_is(word, "none") && !str_is(word, "auto"))
-        return refuse_invalid(err, "tool_choice", word, choice_words);
+        return field_value_error(err, "tool_choice", word, choice_words);
     return ERR_OK;
 }
 

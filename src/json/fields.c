@@ -26,7 +26,7 @@ static struct place place_of(const char *path, const char *name)
     return at;
 }
 
-static struct str quoted(struct str s)
+struct str field_quoted(struct str s)
 {
     struct str cut = str_slice(s, 0, QUOTED_BYTES_MAX);
     return str_slice(cut, 0, utf8_whole_len(cut));
@@ -56,6 +56,24 @@ enum err_code field_type_error(struct err *err, const char *param, const char *e
                        expected, json_kind(got));
     return err_set(err, ERR_INVALID_TYPE, param, "Invalid type for '%s': expected %s, but got %s instead.",
                    param, expected, json_kind(got));
+}
+
+enum err_code field_value_error(struct err *err, const char *param, struct str got,
+                                const char *const *supported)
+{
+    struct buf list = { 0 };
+    for (size_t i = 0; supported[i]; i++)
+        buf_printf(&list, "%s'%s'", i == 0 ? "" : supported[i + 1] ? ", " : ", and ", supported[i]);
+    got = field_quoted(got);
+    err_set(err, ERR_INVALID_VALUE, param, "Invalid value: '%.*s'. Supported values are: %s.", STR_ARG(got),
+            list.ptr ? list.ptr : "none");
+    buf_free(&list);
+    return ERR_INVALID_VALUE;
+}
+
+enum err_code field_missing_error(struct err *err, const char *param)
+{
+    return err_set(err, ERR_MISSING_PARAMETER, param, "Missing required parameter: '%s'.", param);
 }
 
 /* --- bounds ---------------------------------------------------------------------------------------- */
@@ -101,9 +119,11 @@ static enum err_code check_real(const struct field *f, double v, const char *par
     return ERR_OK;
 }
 
-static enum err_code check_string(const struct field *f, struct str s, const char *param, struct err *err)
+enum err_code field_string_check(struct err *err, const char *param, struct str s, size_t min, size_t max)
 {
-    size_t chars = utf8_count(s), min = (size_t)f->min, max = f->max > 0 ? (size_t)f->max : STRING_CHARS_MAX;
+    if (min == 0 && s.len <= max) /* no more characters than bytes */
+        return ERR_OK;
+    size_t chars = utf8_count(s);
     if (chars > max)
         return err_set(err, ERR_STRING_TOO_LONG, param,
                        "Invalid '%s': string too long. Expected a string with maximum length %zu, but got a "
@@ -124,9 +144,8 @@ static enum err_code check_string(const struct field *f, struct str s, const cha
         param, min, chars);
 }
 
-static enum err_code check_array(const struct field *f, size_t len, const char *param, struct err *err)
+enum err_code field_array_check(struct err *err, const char *param, size_t len, size_t min, size_t max)
 {
-    size_t min = (size_t)f->min, max = f->max > 0 ? (size_t)f->max : SIZE_MAX;
     if (len > max)
         return err_set(
             err, ERR_ARRAY_TOO_LONG, param,
@@ -146,6 +165,16 @@ static enum err_code check_array(const struct field *f, size_t len, const char *
         "Invalid '%s': array too short. Expected an array with minimum length %zu, but got an array "
         "with length %zu instead.",
         param, min, len);
+}
+
+static enum err_code check_string(const struct field *f, struct str s, const char *param, struct err *err)
+{
+    return field_string_check(err, param, s, (size_t)f->min, f->max > 0 ? (size_t)f->max : STRING_CHARS_MAX);
+}
+
+static enum err_code check_array(const struct field *f, size_t len, const char *param, struct err *err)
+{
+    return field_array_check(err, param, len, (size_t)f->min, f->max > 0 ? (size_t)f->max : SIZE_MAX);
 }
 
 /* --- one kind, one decoder ------------------------------------------------------------------------- */
@@ -179,20 +208,6 @@ static enum err_code decode_string(const struct field *f, const json_t *v, const
     return code;
 }
 
-static enum err_code enum_error(const struct field *f, struct str got, const char *param, struct err *err)
-{
-    struct buf list = { 0 };
-    for (size_t i = 0; f->values[i]; i++) {
-        bool last = !f->values[i + 1];
-        buf_printf(&list, "%s'%s'", i == 0 ? "" : last ? ", and " : ", ", f->values[i]);
-    }
-    got = quoted(got);
-    err_set(err, ERR_INVALID_VALUE, param, "Invalid value: '%.*s'. Supported values are: %s.", STR_ARG(got),
-            list.ptr);
-    buf_free(&list);
-    return ERR_INVALID_VALUE;
-}
-
 static enum err_code decode_enum(const struct field *f, const json_t *v, const char *param, void *member,
                                  struct err *err)
 {
@@ -203,7 +218,7 @@ static enum err_code decode_enum(const struct field *f, const json_t *v, const c
             *(struct field_enum *)member = (struct field_enum){ true, i };
             return ERR_OK;
         }
-    return enum_error(f, json_str(v), param, err);
+    return field_value_error(err, param, json_str(v), f->values);
 }
 
 static enum err_code decode_json(const struct field *f, const json_t *v, const char *param, void *member,
@@ -291,7 +306,7 @@ static const struct field *nearest_row(const struct field *table, size_t rows, s
 static enum err_code unknown_error(const struct field *table, size_t rows, const char *path, const char *name,
                                    struct err *err)
 {
-    struct str cut = quoted(str_from(name));
+    struct str cut = field_quoted(str_from(name));
     char shown[QUOTED_BYTES_MAX + 1];
     snprintf(shown, sizeof shown, "%.*s", STR_ARG(cut));
     struct place at = place_of(path, shown);
@@ -310,7 +325,7 @@ static enum err_code check_required(const json_t *object, const struct field *ta
         if (!table[i].required || (v && !json_is_null(v)))
             continue;
         struct place at = place_of(path, table[i].name);
-        return err_set(err, ERR_MISSING_PARAMETER, at.param, "Missing required parameter: '%s'.", at.param);
+        return field_missing_error(err, at.param);
     }
     return ERR_OK;
 }

@@ -102,5 +102,12 @@ struct str json_str(const json_t *v);
 /* "an integer", "a string", "null", "an array": for messages of hand-written decoders. */
 const char *json_kind(const json_t *v);
 enum err_code field_type_error(struct err *err, const char *param, const char *expected, const json_t *got);
+enum err_code field_value_error(struct err *err, const char *param, struct str got,
+                                const char *const *supported);
+enum err_code field_missing_error(struct err *err, const char *param);
+/* Lengths in characters and elements, both ends allowed; min 0 and max SIZE_MAX: no bound. */
+enum err_code field_string_check(struct err *err, const char *param, struct str s, size_t min, size_t max);
+enum err_code field_array_check(struct err *err, const char *param, size_t len, size_t min, size_t max);
+struct str field_quoted(struct str s); /* as much of a caller's value as a message repeats */
 
 #endif
