@@ -111,11 +111,6 @@ struct str http_header(const struct http_exchange *x, const char *name)
     return head_field(&x->head, name);
 }
 
-size_t http_query_count(const struct http_exchange *x)
-{
-    return x->target.n_query;
-}
-
 bool http_query(const struct http_exchange *x, size_t i, struct str *name, struct str *value)
 {
     if (i >= x->target.n_query)
@@ -128,16 +123,6 @@ bool http_query(const struct http_exchange *x, size_t i, struct str *name, struc
 struct str http_body(const struct http_exchange *x)
 {
     return buf_str(&x->body);
-}
-
-const char *http_request_id(const struct http_exchange *x)
-{
-    return x->id;
-}
-
-int64_t http_received_ns(const struct http_exchange *x)
-{
-    return x->received_ns;
 }
 
 void http_on_gone(struct http_exchange *x, void (*fn)(void *ctx), void *ctx)
@@ -203,10 +188,6 @@ void exchange_answer_error(struct http_exchange *x, const struct err *err)
 {
     struct buf body = { 0 };
     x->server->cfg.error_body(&body, err);
-    if (err->code == ERR_BUSY) {
-        http_set_header(x, "retry-after", "1");
-        http_set_header(x, "retry-after-ms", "1000");
-    }
     answer(x, err_status(err->code), "application/json", buf_str(&body));
     buf_free(&body);
 }

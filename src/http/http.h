@@ -61,11 +61,8 @@ struct str http_method(const struct http_exchange *x);
 struct str http_path(const struct http_exchange *x);                     /* percent-decoded, valid UTF-8 */
 struct str http_path_arg(const struct http_exchange *x, size_t i);       /* what {..} number i matched */
 struct str http_header(const struct http_exchange *x, const char *name); /* first of that name, or empty */
-size_t http_query_count(const struct http_exchange *x);
 bool http_query(const struct http_exchange *x, size_t i, struct str *name, struct str *value); /* decoded */
 struct str http_body(const struct http_exchange *x);
-const char *http_request_id(const struct http_exchange *x); /* "req_" + 32 hex; also sent as x-request-id */
-int64_t http_received_ns(const struct http_exchange *x);    /* clock_mono_ns when the request line came */
 
 /* Calls fn(ctx) on the loop thread if the client leaves, or the server stops, before the exchange is answered:
  * at most once, at once if it has left already, never after http_reply or http_stream_end returned. */

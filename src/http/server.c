@@ -54,6 +54,10 @@ static void add_headers(struct MHD_Response *r, const struct http_exchange *x)
     }
     if (x->content_type)
         add_header(r, "Content-Type", x->content_type);
+    if (x->status == 503) { /* clients wait this long before they try again */
+        add_header(r, "retry-after", "1");
+        add_header(r, "retry-after-ms", "1000");
+    }
     for (size_t i = 0; i < x->n_fields; i++)
         add_header(r, x->fields[i].name.ptr, x->fields[i].value.ptr);
     if (x->server->stopping)
