@@ -4,6 +4,9 @@
  * A word starts as its bytes; the pair of neighbours that comes first in the list of merges joins, again and
  * again (Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016; over bytes:
  * GPT-2). The table of merges maps a pair of token ids to its place in the list and the joined token.
+ *
+ * Some vocabularies lack bytes that their texts never had (Falcon's, StarCoder's: control characters). Such a
+ * byte joins nothing and is left out, as in the tokenizers these models were trained with.
  */
 #include "text/text_impl.h"
 
@@ -81,6 +84,15 @@ static enum err_code read_merges(struct tokenizer *t, const struct vocabulary *v
     return code;
 }
 
+/* Without merges no word of more than a byte would ever be built. */
+static enum err_code check_merges(const struct tokenizer *t, const struct vocabulary *v, struct err *err)
+{
+    for (size_t i = 0; i < t->n && v->n_merges == 0; i++)
+        if (t->types[i] == TOKEN_NORMAL && t->bytes[i].len > 1)
+            return err_set(err, ERR_FORMAT, NULL, "A \"gpt2\" vocabulary needs tokenizer.ggml.merges.");
+    return ERR_OK;
+}
+
 enum err_code bpe_open(struct tokenizer *t, const struct vocabulary *v, struct err *err)
 {
     enum err_code code = splitter_open(&t->splitter, v->pre, err);
@@ -97,7 +109,8 @@ enum err_code bpe_open(struct tokenizer *t, const struct vocabulary *v, struct e
         char c = (char)byte;
         t->byte_ids[byte] = str_index_find(&t->by_bytes, (struct str){ &c, 1 });
     }
-    return read_merges(t, v, err);
+    code = check_merges(t, v, err);
+    return code ? code : read_merges(t, v, err);
 }
 
 /* --- encoding ------------------------------------------------------------------------------------------- */
@@ -106,6 +119,8 @@ static bool bpe_rule(const struct tokenizer *t, struct str text, const struct sy
                      const struct symbol *right, uint32_t right_end, uint32_t *rank, int32_t *id)
 {
     (void)text, (void)right_end;
+    if (left->id == NO_TOKEN || right->id == NO_TOKEN)
+        return false;
     const struct merge_row *row = find_merge(t, left->id, right->id);
     if (row) {
         *rank = row->rank;
@@ -116,6 +131,7 @@ static bool bpe_rule(const struct tokenizer *t, struct str text, const struct sy
 
 static enum err_code encode_word(void *ctx, struct str word, struct err *err)
 {
+    (void)err;
     struct encoder *e = ctx;
     const struct tokenizer *t = e->t;
     if (splitter_ignores_merges(t->splitter) && word.len <= t->token_bytes_max) {
@@ -127,17 +143,12 @@ static enum err_code encode_word(void *ctx, struct str word, struct err *err)
     }
     struct merger *m = &e->merger;
     m->n_symbols = 0;
-    for (size_t i = 0; i < word.len; i++) {
-        unsigned byte = (unsigned char)word.ptr[i];
-        int32_t id = t->byte_ids[byte] != NO_TOKEN ? t->byte_ids[byte] : t->unk;
-        if (id == NO_TOKEN)
-            return err_set(err, ERR_INVALID_VALUE, NULL,
-                           "The model's vocabulary has no token for byte 0x%02x.", byte);
-        merger_add(m, (uint32_t)i, id);
-    }
+    for (size_t i = 0; i < word.len; i++)
+        merger_add(m, (uint32_t)i, t->byte_ids[(unsigned char)word.ptr[i]]);
     merger_run(m, t, word, bpe_rule);
     for (uint32_t i = 0; i != SYMBOL_NONE; i = m->symbols[i].next)
-        ids_put(e->ids, m->symbols[i].id);
+        if (m->symbols[i].id != NO_TOKEN)
+            ids_put(e->ids, m->symbols[i].id);
     return ERR_OK;
 }
 

@@ -8,7 +8,7 @@
 
 #define REPLACEMENT STR("\xEF\xBF\xBD") /* U+FFFD */
 
-static void put_valid(struct str bytes, struct buf *out)
+void put_valid(struct str bytes, struct buf *out)
 {
     while (bytes.len) {
         size_t valid = utf8_valid_len(bytes);

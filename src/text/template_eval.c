@@ -197,15 +197,54 @@ static struct value eval_compare(struct render *r, const struct node *n)
 
 /* --- calls ------------------------------------------------------------------------------------------------------------ */
 
+/* *args: what it iterates over, behind the others. */
+static void spread_list(struct render *r, struct value from, struct args *args)
+{
+    const struct list *more = iterate(r, from);
+    if (!render_step(r, more->n) || !render_room(r, (args->n + more->n) * sizeof *args->pos))
+        return;
+    struct value *grown = arena_array(&r->arena, args->n + more->n + 1, sizeof *grown);
+    memcpy(grown, args->pos, args->n * sizeof *grown);
+    if (more->n)
+        memcpy(grown + args->n, more->items, more->n * sizeof *grown);
+    args->pos = grown;
+    args->n += more->n;
+}
+
+/* **kwargs: a dict's pairs, whose keys must be names. */
+static void spread_dict(struct render *r, struct value from, struct args *args)
+{
+    if (!IS(from, V_DICT)) {
+        render_fail(r, "only a mapping can follow **, not a %s", type_name(from));
+        return;
+    }
+    const struct dict *more = from.dict;
+    if (!render_step(r, more->n) || !render_room(r, (args->n_named + more->n) * sizeof *args->named))
+        return;
+    struct pair *grown = arena_array(&r->arena, args->n_named + more->n + 2, sizeof *grown);
+    memcpy(grown, args->named, args->n_named * sizeof *grown);
+    for (size_t i = 0; i < more->n; i++) {
+        if (!IS(more->pairs[i].key, V_STRING))
+            render_fail(r, "a name of an argument is a %s", type_name(more->pairs[i].key));
+        grown[args->n_named + i] = more->pairs[i];
+    }
+    args->named = grown;
+    args->n_named += more->n;
+}
+
 static struct args eval_args(struct render *r, const struct node *n)
 {
     struct args args = { .n = n->n_items, .n_named = n->n_named };
     args.pos = arena_array(&r->arena, n->n_items + 1, sizeof *args.pos);
-    args.named = arena_array(&r->arena, n->n_named + 1, sizeof *args.named);
+    args.named = arena_array(&r->arena, n->n_named + 2, sizeof *args.named); /* one more for {% call %} */
     for (size_t i = 0; i < n->n_items; i++)
         args.pos[i] = eval(r, n->items[i]);
     for (size_t i = 0; i < n->n_named; i++)
         args.named[i] = (struct pair){ v_string(n->named[i].name), eval(r, n->named[i].value) };
+    if (n->b && !r->failed)
+        spread_list(r, eval(r, n->b), &args);
+    if (n->c && !r->failed)
+        spread_dict(r, eval(r, n->c), &args);
     return args;
 }
 
@@ -271,16 +310,21 @@ struct value call_value(struct render *r, struct value callee, const struct args
 
 struct value eval_filter(struct render *r, const struct node *n, struct value input)
 {
+    if (!n->builtin)
+        return render_fail(r, "the %s \"%.*s\" is not supported", n->kind == N_TEST ? "test" : "filter",
+                           STR_ARG(n->text));
     struct args args = eval_args(r, n);
     if (r->failed)
         return v_none();
     return call_builtin(r, n->builtin, input, &args);
 }
 
-static struct value eval_call(struct render *r, const struct node *n)
+struct value eval_call(struct render *r, const struct node *n, const struct pair *extra)
 {
     struct value callee = eval(r, n->a);
     struct args args = eval_args(r, n);
+    if (extra)
+        args.named[args.n_named++] = *extra;
     return call_value(r, callee, &args);
 }
 
@@ -351,7 +395,7 @@ static struct value eval_kind(struct render *r, const struct node *n)
     case N_DICT: return eval_dict(r, n);
     case N_ATTR: v = eval(r, n->a); return r->failed ? v : get_attr(r, v, n->text);
     case N_ITEM: return eval_item(r, n);
-    case N_CALL: return eval_call(r, n);
+    case N_CALL: return eval_call(r, n, NULL);
     case N_FILTER:
     case N_TEST: return eval_filter(r, n, eval(r, n->a));
     case N_NOT: return v_bool(!truth(eval(r, n->a)));

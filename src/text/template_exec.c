@@ -168,46 +168,86 @@ static void exec_macro(struct render *r, const struct node *n)
     bind(r, r->scope, n->name, (struct value){ .kind = V_MACRO, .macro = m });
 }
 
-/* A name given twice or not known is the template's fault, as in Jinja. */
-static bool bind_named(struct render *r, const struct node *n, const struct args *args, struct value *bound)
+/* One call of a macro: where its arguments went. */
+struct binding_call {
+    const struct node *n;
+    struct value *bound; /* [n->n_items] */
+    struct value extra[MACRO_NAMES];
+};
+
+/* A name given twice or not known is the template's fault, as in Jinja, unless the body speaks of kwargs. */
+static bool bind_named(struct render *r, struct binding_call *c, const struct args *args)
 {
+    const struct node *n = c->n;
     for (size_t i = 0; i < args->n_named; i++) {
+        struct str name = args->named[i].key.s;
         size_t at = 0;
-        while (at < n->n_items && !str_eq(n->items[at]->text, args->named[i].key.s))
+        while (at < n->n_items && !str_eq(n->items[at]->text, name))
             at++;
-        if (at == n->n_items || !IS(bound[at], V_ABSENT)) {
-            render_fail(r, "the macro %.*s does not take the argument %.*s", STR_ARG(n->text),
-                        STR_ARG(args->named[i].key.s));
+        bool known = at < n->n_items, caller = !known && str_is(name, macro_names[MACRO_CALLER]);
+        if (known && IS(c->bound[at], V_ABSENT)) {
+            c->bound[at] = args->named[i].value;
+        } else if (caller && n->op & 1 << MACRO_CALLER) {
+            c->extra[MACRO_CALLER] = args->named[i].value;
+        } else if (!known && !caller && n->op & 1 << MACRO_KWARGS) {
+            dict_set(r, c->extra[MACRO_KWARGS].dict, args->named[i].key, args->named[i].value);
+        } else {
+            render_fail(r, "the macro %.*s does not take the argument %.*s", STR_ARG(n->text), STR_ARG(name));
             return false;
         }
-        bound[at] = args->named[i].value;
     }
+    return true;
+}
+
+static bool bind_positional(struct render *r, struct binding_call *c, const struct args *args)
+{
+    const struct node *n = c->n;
+    size_t taken = args->n < n->n_items ? args->n : n->n_items;
+    if (taken)
+        memcpy(c->bound, args->pos, taken * sizeof *c->bound);
+    if (taken < args->n && !(n->op & 1 << MACRO_VARARGS)) {
+        render_fail(r, "the macro %.*s takes %zu arguments, not %zu", STR_ARG(n->text), n->n_items, args->n);
+        return false;
+    }
+    for (size_t i = taken; i < args->n; i++)
+        list_add(r, c->extra[MACRO_VARARGS], args->pos[i]);
     return true;
 }
 
 struct value call_macro(struct render *r, const struct macro *m, const struct args *args)
 {
     const struct node *n = m->node;
-    if (args->n > n->n_items)
-        return render_fail(r, "the macro %.*s takes %zu arguments, not %zu", STR_ARG(n->text), n->n_items,
-                           args->n);
-    struct value *bound = arena_array(&r->arena, n->n_items + 1, sizeof *bound);
-    if (args->n)
-        memcpy(bound, args->pos, args->n * sizeof *bound);
-    if (!bind_named(r, n, args, bound))
+    struct binding_call c = { .n = n, .bound = arena_array(&r->arena, n->n_items + 1, sizeof *c.bound) };
+    c.extra[MACRO_CALLER] = v_undefined(r, "No caller defined");
+    c.extra[MACRO_VARARGS] = list_new(r, V_TUPLE);
+    c.extra[MACRO_KWARGS] = dict_new(r, V_DICT);
+    if (!bind_positional(r, &c, args) || !bind_named(r, &c, args))
         return v_none();
     struct scope *before = r->scope;
     r->scope = scope_new(r, m->scope);
+    for (int i = 0; i < MACRO_NAMES; i++)
+        if (n->op & 1 << i)
+            bind(r, r->scope, r->t->macro_names[i], c.extra[i]);
     for (size_t i = 0; i < n->n_items && !r->failed; i++) {
         const struct node *param = n->items[i];
-        if (IS(bound[i], V_ABSENT))
-            bound[i] = param->a ? eval(r, param->a)
-                                : v_undefined(r, "parameter '%.*s' was not provided", STR_ARG(param->text));
-        bind(r, r->scope, param->name, bound[i]);
+        if (IS(c.bound[i], V_ABSENT))
+            c.bound[i] = param->a ? eval(r, param->a)
+                                  : v_undefined(r, "parameter '%.*s' was not provided", STR_ARG(param->text));
+        bind(r, r->scope, param->name, c.bound[i]);
     }
     struct value text = capture(r, n->a);
     r->scope = before;
     return text;
+}
+
+static void exec_call_block(struct render *r, const struct node *n)
+{
+    struct macro *m = arena_alloc(&r->arena, sizeof *m);
+    *m = (struct macro){ n->a, r->scope };
+    struct pair caller = { v_chars(macro_names[MACRO_CALLER]), { .kind = V_MACRO, .macro = m } };
+    struct value text = eval_call(r, n->b, &caller);
+    if (!r->failed)
+        put_str(r, text, r->out);
 }
 
 /* {% with %}: the values are evaluated outside of the new scope. */
@@ -265,6 +305,7 @@ static void exec_kind(struct render *r, const struct node *n)
     case N_SET_BLOCK:
     case N_FILTER_BLOCK: exec_captured(r, n); break;
     case N_MACRO: exec_macro(r, n); break;
+    case N_CALL_BLOCK: exec_call_block(r, n); break;
     case N_SCOPE: exec_scope(r, n); break;
     case N_BREAK: r->jump = JUMP_BREAK; break;
     case N_CONTINUE: r->jump = JUMP_CONTINUE; break;

@@ -3,7 +3,9 @@
  *
  * Recursive descent in Jinja's order of precedence, weakest first:
  *   a if b else c, or, and, not, comparisons and in, + -, ~, * / // %, **, unary + -, postfix . [] (), | and is
- * A filter or test that is not known, and a method name that no type has, are refused here with their line.
+ * A filter or test that is not known, and a method name that no type has, are refused here with their line; a
+ * filter or test inside an if only when it is reached, as Jinja does, since templates ask first where they
+ * run.
  */
 #include "text/template_impl.h"
 
@@ -176,11 +178,13 @@ static void parse_arguments(struct parser *p, struct node *n)
             if (is_operator(p, ")"))
                 break;
         }
-        if (is_operator(p, "*") || is_operator(p, "**")) {
-            parse_fail(p, p->at->line, "arguments with * are not supported");
-            return;
-        }
-        if (p->at->kind == T_NAME && p->at[1].kind == T_OPERATOR && str_is(p->at[1].text, "=")) {
+        if (n->c || (n->b && is_operator(p, "*"))) {
+            parse_fail(p, p->at->line, "an argument follows *args or **kwargs");
+        } else if (skip_operator(p, "*")) {
+            n->b = parse_expression(p);
+        } else if (skip_operator(p, "**")) {
+            n->c = parse_expression(p);
+        } else if (p->at->kind == T_NAME && p->at[1].kind == T_OPERATOR && str_is(p->at[1].text, "=")) {
             struct named_node *grown = arena_array(&p->t->arena, n->n_named + 1, sizeof *grown);
             if (n->n_named)
                 memcpy(grown, n->named, n->n_named * sizeof *grown);
@@ -188,7 +192,7 @@ static void parse_arguments(struct parser *p, struct node *n)
             struct str name = p->at->text;
             p->at += 2;
             n->named[n->n_named++] = (struct named_node){ name, parse_expression(p) };
-        } else if (n->n_named) {
+        } else if (n->n_named || n->b) {
             parse_fail(p, p->at->line, "an argument without name follows one with name");
         } else {
             node_add(p, n, parse_expression(p));
@@ -264,7 +268,8 @@ static struct node *parse_filter(struct parser *p, struct node *input)
     struct str name = expect_name(p);
     n->a = input;
     n->builtin = find_filter(name);
-    if (!n->builtin)
+    n->text = name;
+    if (!n->builtin && !p->ifs)
         return parse_fail(p, n->line, "the filter \"%.*s\" is not supported", STR_ARG(name));
     if (is_operator(p, "("))
         parse_arguments(p, n);
@@ -297,7 +302,8 @@ static struct node *parse_test(struct parser *p, struct node *input)
     struct str name = expect_name(p);
     n->a = input;
     n->builtin = find_test(name);
-    if (!n->builtin)
+    n->text = name;
+    if (!n->builtin && !p->ifs)
         return parse_fail(p, n->line, "the test \"%.*s\" is not supported", STR_ARG(name));
     if (is_operator(p, "("))
         parse_arguments(p, n);

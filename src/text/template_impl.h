@@ -123,17 +123,17 @@ struct builtin {
 
 enum node_kind {
     /* expressions          a        b        c        items           other */
-    N_CONST,    /*                                            constant */
-    N_NAME,     /*                                            name */
-    N_LIST,     /*                            elements */
-    N_TUPLE,    /*                            elements */
-    N_DICT,     /*                            key, value, ... */
-    N_ATTR,     /* object                                     text */
-    N_ITEM,     /* object   key */
-    N_SLICE,    /* start    stop     step                     each may be NULL; only as key of N_ITEM */
-    N_CALL,     /* callee                     arguments       named */
-    N_FILTER,   /* input                      arguments       named, builtin; input NULL: the block's text */
-    N_TEST,     /* input                      arguments       named, builtin */
+    N_CONST, /*                                            constant */
+    N_NAME,  /*                                            name */
+    N_LIST,  /*                            elements */
+    N_TUPLE, /*                            elements */
+    N_DICT,  /*                            key, value, ... */
+    N_ATTR,  /* object                                     text */
+    N_ITEM,  /* object   key */
+    N_SLICE, /* start    stop     step                     each may be NULL; only as key of N_ITEM */
+    N_CALL,  /* callee   *args    **kwargs arguments       named; b and c may be NULL */
+    N_FILTER, /* input    *args    **kwargs arguments       named, builtin, text; input NULL: the block's text */
+    N_TEST,     /* input    *args    **kwargs arguments       named, builtin, text */
     N_NOT,      /* operand */
     N_NEG,      /* operand */
     N_POS,      /* operand */
@@ -152,7 +152,8 @@ enum node_kind {
     N_FOR,          /* target   iterable filter   body, else      filter and else may be NULL */
     N_SET,          /* target   value */
     N_SET_BLOCK,    /* target   body     filter, may be NULL */
-    N_MACRO,        /* body                       N_NAME params   name; a param's a is its default */
+    N_MACRO,        /* body                       N_NAME params   name, op; a param's a is its default */
+    N_CALL_BLOCK,   /* N_MACRO  N_CALL                            {% call %} */
     N_SCOPE,        /* body                       target, value, ...  {% with %}, {% generation %} */
     N_FILTER_BLOCK, /* filter   body */
     N_BREAK,
@@ -162,6 +163,10 @@ enum node_kind {
 enum binary_op { OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_FLOORDIV, OP_MOD, OP_POW };
 enum compare_op { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_IN, CMP_NOT_IN };
 
+/* op of N_MACRO: names that its body speaks of besides its parameters. */
+enum macro_name { MACRO_CALLER, MACRO_VARARGS, MACRO_KWARGS, MACRO_NAMES };
+extern const char *const macro_names[MACRO_NAMES];
+
 struct named_node {
     struct str name;
     struct node *value;
@@ -169,7 +174,7 @@ struct named_node {
 struct node {
     enum node_kind kind;
     int line;
-    int op;   /* enum binary_op, enum compare_op */
+    int op;   /* enum binary_op, enum compare_op, 1 << enum macro_name */
     int name; /* index into the template's names */
     struct node *a, *b, *c;
     struct node **items;
@@ -188,6 +193,7 @@ struct chat_template {
     bool *read;        /* [n_names] whether any expression reads it */
     size_t n_names;
     int loop_name; /* of "loop" */
+    int macro_names[MACRO_NAMES];
 };
 
 /* --- template_lex.c ------------------------------------------------------------------------------------- */
@@ -220,6 +226,7 @@ struct parser {
     const struct token *at;
     unsigned depth;
     unsigned loops; /* {% for %} around this place, for break and continue */
+    unsigned ifs;   /* {% if %} around this place: what may never run is not refused */
     bool failed;
     struct err *err;
 };
@@ -278,6 +285,8 @@ bool render_room(struct render *r, size_t bytes); /* before allocating what the 
 void exec(struct render *r, const struct node *n);
 struct value eval(struct render *r, const struct node *n);
 struct value eval_filter(struct render *r, const struct node *n, struct value input);
+/* extra: one more named argument, or NULL. */
+struct value eval_call(struct render *r, const struct node *n, const struct pair *extra);
 void assign(struct render *r, const struct node *target, struct value v);
 struct scope *scope_push(struct render *r);
 struct value lookup(struct render *r, int name);

@@ -2,7 +2,7 @@
  * template_parse.c - statements of a chat template, tokens to nodes; and what both parsers stand on.
  *
  * Each statement is a row of a table: its word and the function that reads on from there. What Jinja has and
- * chat templates do not need (inheritance, includes, imports, call blocks, recursive loops) is refused by name.
+ * chat templates do not need (inheritance, includes, imports, recursive loops) is refused by name.
  */
 #include "text/template_impl.h"
 
@@ -180,6 +180,7 @@ static struct node *parse_if(struct parser *p, int line)
 {
     static const char *const ends[] = { "elif", "else", "endif", NULL };
     struct node *n = node_new(p, N_IF, line);
+    p->ifs++;
     for (bool more = true; more && !p->failed;) {
         node_add(p, n, parse_tuple(p, false));
         expect_block_end(p);
@@ -190,6 +191,7 @@ static struct node *parse_if(struct parser *p, int line)
         node_add(p, n, parse_body(p, "endif"));
     else if (!skip_name(p, "endif"))
         parse_fail(p, line, "an if has no endif");
+    p->ifs--;
     return n;
 }
 
@@ -230,26 +232,25 @@ static struct node *parse_set(struct parser *p, int line)
     return n;
 }
 
-/* varargs, kwargs and caller would be variables of a macro's body. */
-static struct node *refuse_macro_names(struct parser *p, const struct token *from, struct node *n)
+const char *const macro_names[MACRO_NAMES] = { "caller", "varargs", "kwargs" };
+
+/* Which of the special names stand between from and here. */
+static int find_macro_names(const struct parser *p, const struct token *from)
 {
-    static const char *const names[] = { "varargs", "kwargs", "caller" };
+    int found = 0;
     for (const struct token *t = from; !p->failed && t < p->at; t++)
-        for (size_t i = 0; i < ARRAY_LEN(names); i++)
-            if (t->kind == T_NAME && str_is(t->text, names[i]))
-                return parse_fail(p, t->line, "\"%s\" in macros is not supported", names[i]);
-    return n;
+        for (int i = 0; i < MACRO_NAMES; i++)
+            if (t->kind == T_NAME && str_is(t->text, macro_names[i]))
+                found |= 1 << i;
+    return found;
 }
 
-static struct node *parse_macro(struct parser *p, int line)
+/* "(" a, b=1 ")" */
+static void parse_params(struct parser *p, struct node *macro)
 {
-    const struct token *from = p->at;
-    struct node *n = node_new(p, N_MACRO, line);
-    n->text = expect_name(p);
-    n->name = intern(p, n->text, false);
     expect_operator(p, "(");
     for (bool defaults = false; !p->failed && !is_operator(p, ")");) {
-        if (n->n_items)
+        if (macro->n_items)
             expect_operator(p, ",");
         struct node *param = node_new(p, N_NAME, p->at->line);
         param->text = expect_name(p);
@@ -257,16 +258,46 @@ static struct node *parse_macro(struct parser *p, int line)
         if (skip_operator(p, "="))
             param->a = parse_expression(p);
         else if (defaults)
-            return parse_fail(p, line, "a parameter without default follows one with default");
+            parse_fail(p, macro->line, "a parameter without default follows one with default");
         defaults = param->a != NULL;
-        node_add(p, n, param);
+        node_add(p, macro, param);
     }
     expect_operator(p, ")");
+}
+
+static void parse_macro_body(struct parser *p, struct node *macro, const char *end)
+{
+    const struct token *from = p->at;
     unsigned loops = p->loops;
     p->loops = 0; /* a break inside may not leave the macro */
-    n->a = parse_body(p, "endmacro");
+    macro->a = parse_body(p, end);
     p->loops = loops;
-    return refuse_macro_names(p, from, n);
+    macro->op = find_macro_names(p, from);
+}
+
+static struct node *parse_macro(struct parser *p, int line)
+{
+    struct node *n = node_new(p, N_MACRO, line);
+    n->text = expect_name(p);
+    n->name = intern(p, n->text, false);
+    parse_params(p, n);
+    parse_macro_body(p, n, "endmacro");
+    return n;
+}
+
+/* {% call(params) macro(arguments) %}: the body is a macro that the callee knows as caller. */
+static struct node *parse_call_block(struct parser *p, int line)
+{
+    struct node *n = node_new(p, N_CALL_BLOCK, line);
+    n->a = node_new(p, N_MACRO, line);
+    n->a->text = str_from(macro_names[MACRO_CALLER]);
+    if (is_operator(p, "("))
+        parse_params(p, n->a);
+    n->b = parse_expression(p);
+    if (!p->failed && n->b->kind != N_CALL)
+        return parse_fail(p, line, "a call is expected");
+    parse_macro_body(p, n->a, "endcall");
+    return n;
 }
 
 static struct node *parse_with(struct parser *p, int line)
@@ -323,9 +354,10 @@ static const struct statement {
     const char *word;
     struct node *(*parse)(struct parser *p, int line);
 } statements[] = {
-    { "if", parse_if },       { "for", parse_for },           { "set", parse_set },
-    { "macro", parse_macro }, { "with", parse_with },         { "generation", parse_generation },
-    { "break", parse_break }, { "continue", parse_continue }, { "filter", parse_filter_block },
+    { "if", parse_if },           { "for", parse_for },           { "set", parse_set },
+    { "macro", parse_macro },     { "with", parse_with },         { "generation", parse_generation },
+    { "break", parse_break },     { "continue", parse_continue }, { "filter", parse_filter_block },
+    { "call", parse_call_block },
 };
 
 /* Behind "{%". */
@@ -390,6 +422,8 @@ enum err_code template_parse(struct chat_template *t, const struct token *tokens
     t->read = arena_array(&t->arena, TEMPLATE_NAMES_MAX, sizeof *t->read);
     struct parser p = { .t = t, .at = tokens, .err = err };
     t->loop_name = intern(&p, STR("loop"), false);
+    for (int i = 0; i < MACRO_NAMES; i++)
+        t->macro_names[i] = intern(&p, str_from(macro_names[i]), false);
     t->body = parse_block(&p, NULL);
     return p.failed ? ERR_FORMAT : ERR_OK;
 }

@@ -301,6 +301,8 @@ static struct value map_attribute(struct render *r, struct value self, const str
 FILTER(filter_map)
 {
     (void)arg;
+    if (!truth(self)) /* Jinja asks this first, so none has no items here */
+        return v_iter(r, list_new(r, V_LIST));
     const struct value *path = named_arg(args, "attribute");
     if (path)
         return map_attribute(r, self, args, *path);
@@ -321,6 +323,8 @@ static struct value choose(struct render *r, struct value self, const struct arg
 {
     if (args->n < attribute)
         return render_fail(r, "the name of an attribute is missing");
+    if (!truth(self))
+        return v_iter(r, list_new(r, V_LIST));
     struct value path = attribute ? args->pos[0] : (struct value){ .kind = V_ABSENT };
     struct args rest = rest_of(args, attribute);
     const struct builtin *test = rest.n ? find_test(to_str(r, rest.pos[0])) : NULL;

@@ -39,6 +39,7 @@ struct special {
     struct str text;
     int32_t id;
     bool plain; /* a user-defined token that is text like any other: found in every mode, never guarded */
+    bool eats;  /* blanks behind it belong to it (Phi 3) */
 };
 struct specials {
     struct special *rows; /* sorted by text */
@@ -130,10 +131,57 @@ struct encoder {
     struct buf prefixed; /* SPM's text */
 };
 
+/* Appends bytes as valid UTF-8: what is none of a character becomes U+FFFD (detok.c). */
+void put_valid(struct str bytes, struct buf *out);
+
 enum err_code bpe_open(struct tokenizer *t, const struct vocabulary *v, struct err *err);
 enum err_code bpe_encode(struct encoder *e, struct str text, struct err *err);
 enum err_code spm_open(struct tokenizer *t, const struct vocabulary *v, struct err *err);
 /* after_special: the text stands at the start or right behind a special token. */
 enum err_code spm_encode(struct encoder *e, struct str text, bool after_special, struct err *err);
+
+/* --- replies: reply.c, calls.c ---------------------------------------------------------------------------- */
+
+enum marker {
+    MARK_NONE,
+    MARK_THINK_OPEN,
+    MARK_THINK_CLOSE,
+    MARK_CALL_OPEN,
+    MARK_CALL_CLOSE,
+    MARK_CALL_PART, /* parts a call's name from its arguments */
+    MARK_START,     /* harmony's five; MARK_CONSTRAIN stays in the header as text */
+    MARK_CHANNEL,
+    MARK_CONSTRAIN,
+    MARK_MESSAGE,
+    MARK_END
+};
+enum call_style { CALLS_NONE, CALLS_TAGGED, CALLS_MISTRAL, CALLS_LLAMA, CALLS_HARMONY };
+
+#define FAMILY_MARKERS_MAX 5
+/* One way to mark thoughts or calls: a row of a table in reply.c. */
+struct reply_family {
+    const char *name;
+    const char *needle; /* stands in templates of this family */
+    const char *token;  /* must be in the vocabulary; NULL: none need be */
+    enum call_style calls;
+    struct {
+        enum marker kind;
+        const char *text;
+    } markers[FAMILY_MARKERS_MAX];
+};
+
+struct reply_format {
+    const struct tokenizer *t;
+    char name[48];
+    const struct reply_family *thoughts, *calls; /* calls of harmony: the same row; NULL: none */
+    struct {
+        int32_t id; /* those that are tokens */
+        enum marker kind;
+    } markers[2 * FAMILY_MARKERS_MAX];
+    size_t n_markers;
+    struct ids closing;
+};
+/* The text of the format's marker of that kind; empty: it has none. */
+struct str reply_marker_text(const struct reply_format *f, enum marker kind);
 
 #endif

@@ -47,12 +47,30 @@ static const char *const end_texts[] = {
     "<|END_OF_TURN_TOKEN|>",
 };
 
-/* User-defined tokens are two kinds that files do not tell apart: words that the merges could not reach (runs
- * of blanks, "ü"), and markup that steers (<think>, <tool_call>, [INST]). Markup is what must never come from a
- * user's words, so what looks like it is treated like a control token. */
+/* Gemma's vocabulary has the elements of HTML as words. */
+static const char *const html[] = { "table",      "caption", "thead", "tbody", "tfoot", "tr",   "th",
+                                    "td",         "h1",      "h2",    "h3",    "h4",    "h5",   "h6",
+                                    "blockquote", "strong",  "em",    "b",     "i",     "u",    "s",
+                                    "sub",        "sup",     "code",  "ul",    "ol",    "li",   "p",
+                                    "a",          "img",     "br",    "hr",    "div",   "span", "pre" };
+
+static bool is_html(struct str text)
+{
+    if (!str_ends(text, STR(">")) || text.len < 3)
+        return false;
+    struct str name = str_slice(text, text.ptr[1] == '/' ? 2 : 1, text.len - 1);
+    for (size_t i = 0; i < ARRAY_LEN(html); i++)
+        if (str_is(name, html[i]))
+            return true;
+    return false;
+}
+
+/* User-defined tokens are two kinds that files do not tell apart: words that the merges could not reach
+ * (runs of blanks, "ü", <b>), and markup that steers (<think>, <tool_call>, [INST]). Markup is what must
+ * never come from a user's words, so what looks like it is treated like a control token. */
 static bool is_markup(struct str text)
 {
-    return text.ptr[0] == '<' || text.ptr[0] == '[';
+    return text.ptr[0] == '[' || (text.ptr[0] == '<' && !is_html(text));
 }
 
 static enum err_code check_id(const struct vocabulary *v, int32_t id, const char *name, struct err *err)
@@ -103,6 +121,15 @@ static void copy_tokens(struct tokenizer *t, const struct vocabulary *v)
     memset(t->byte_ids, 0xFF, sizeof t->byte_ids); /* NO_TOKEN */
 }
 
+/* Phi 3's tokens of a turn take the blanks behind them along ("<|user|>\n" is one token), which its
+ * tokenizer says of each and GGUF files leave out. The vocabulary is known by its placeholders; these
+ * three do not. */
+static bool eats_blanks(const struct tokenizer *t, struct str text)
+{
+    bool phi3 = t->spm && str_index_find(&t->by_text, STR("<|placeholder1|>")) != NO_TOKEN;
+    return phi3 && !str_is(text, "<s>") && !str_is(text, "<unk>") && !str_is(text, "<|endoftext|>");
+}
+
 /* After the model's open: bytes are known. */
 static void collect_specials(struct tokenizer *t)
 {
@@ -114,7 +141,7 @@ static void collect_specials(struct tokenizer *t)
         struct str text = user ? t->bytes[i] : t->text[i];
         if ((user || t->types[i] == TOKEN_CONTROL || t->types[i] == TOKEN_UNKNOWN) && text.len)
             t->specials.rows[t->specials.count++] =
-                (struct special){ text, (int32_t)i, user && !is_markup(text) };
+                (struct special){ text, (int32_t)i, user && !is_markup(text), !user && eats_blanks(t, text) };
         if (t->types[i] == TOKEN_NORMAL && t->bytes[i].len > t->token_bytes_max)
             t->token_bytes_max = t->bytes[i].len;
     }
@@ -204,7 +231,19 @@ static enum err_code flush(struct encoder *e, struct cursor *c, struct err *err)
     return code;
 }
 
-/* A token may not start right behind a guard nor span one; it cannot span one since no token holds the byte. */
+/* Behind the blanks at the start of text. A guard before a blank guards nothing; one before anything else
+ * stays. */
+static size_t blanks_len(struct str text)
+{
+    size_t len = 0, i = 0;
+    for (; i < text.len && (text.ptr[i] == GUARD_BYTE || memchr(" \t\n\v\f\r", text.ptr[i], 6)); i++)
+        if (text.ptr[i] != GUARD_BYTE)
+            len = i + 1;
+    return len;
+}
+
+/* A token may not start right behind a guard nor span one; it cannot span one since no token holds the
+ * byte. */
 static enum err_code encode_text(struct encoder *e, struct str text, bool specials, struct cursor *c,
                                  struct err *err)
 {
@@ -229,7 +268,10 @@ static enum err_code encode_text(struct encoder *e, struct str text, bool specia
         code = flush(e, c, err);
         ids_put(e->ids, found->id);
         c->after_special = true;
-        shown = at += found->text.len;
+        at += found->text.len;
+        if (found->eats)
+            at += blanks_len(str_slice(text, at, text.len));
+        shown = at;
     }
     if (code)
         return code;

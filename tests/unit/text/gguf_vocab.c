@@ -105,6 +105,8 @@ static void set(struct gguf_vocab *g, struct str key, struct value v)
         o->unk = (int32_t)v.scalar;
     else if (str_is(key, "add_bos_token"))
         o->add_bos = v.scalar;
+    else if (str_is(key, "add_space_prefix"))
+        o->add_space_prefix = v.scalar;
 }
 
 bool gguf_vocab_read(struct gguf_vocab *g, const char *path)

@@ -6,8 +6,10 @@
  */
 #include "test.h"
 
+#include "base/file.h"
 #include "text/text_impl.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +45,7 @@ static const struct split_case split_cases[] = {
     { "default", "a.b ..c", "a|.|b| |..|c" },
     { "deepseek-llm", "ab\ncd, \xE6\x88\x91", "ab|\n|cd|,| |\xE6\x88\x91" },
     { "qwen2", "a\xC2\x85\xE3\x80\x80z", "a|\xC2\x85|\xE3\x80\x80z" },
+    { "seed-coder", "x;\n\ny12", "x|;|\n\n|y|1|2" },
     { "qwen2", "a\xE1\xA0\x8E", "a|\xE1\xA0\x8E" }, /* U+180E: a format character, no blank */
 };
 
@@ -82,6 +85,65 @@ static void known_splits(void **state)
         }
 }
 
+/* --- splits.golden: what the families' own patterns say, run by the library they were written for (splits.py) --- */
+
+struct golden {
+    json_t *words;
+    size_t at;
+    bool same;
+};
+
+static enum err_code compare_word(void *ctx, struct str word, struct err *err)
+{
+    (void)err;
+    struct golden *g = ctx;
+    const json_t *want = json_array_get(g->words, g->at++);
+    g->same &= want && str_eq(word, (struct str){ json_string_value(want), json_string_length(want) });
+    return ERR_OK;
+}
+
+static void check_golden(struct str name, json_t *words, size_t line)
+{
+    struct golden g = { words, 0, true };
+    struct buf text = { 0 };
+    struct splitter *s = NULL;
+    struct err err = { 0 };
+    for (size_t i = 0; i < json_array_size(words); i++)
+        buf_puts(&text, json_string_value(json_array_get(words, i)));
+    if (splitter_open(&s, name, &err) ||
+        splitter_run(s, buf_str(&text), (struct word_sink){ compare_word, &g }, &err))
+        fail_msg("%s", err.message);
+    if (!g.same || g.at != json_array_size(words))
+        fail_msg("line %zu, %.*s: another split, word %zu of \"%s\"", line, STR_ARG(name), g.at, text.ptr);
+    splitter_close(s);
+    buf_free(&text);
+}
+
+static void golden_splits(void **state)
+{
+    (void)state;
+    struct buf file = { 0 };
+    struct err err = { 0 };
+    size_t n = 0;
+    assert_int_equal(file_read(&file, "tests/unit/text/splits.golden", MIB, &err), ERR_OK);
+    for (struct str rest = buf_str(&file); rest.len; n++) {
+        struct str line = str_slice(rest, 0, str_find(rest, STR("\n")));
+        size_t tab = str_find(line, STR("\t"));
+        assert_true(tab != SIZE_MAX);
+        json_t *words = json_loadb(line.ptr + tab + 1, line.len - tab - 1, 0, NULL);
+        assert_non_null(words);
+        for (struct str names = str_slice(line, 0, tab); names.len;) {
+            size_t end = str_find(names, STR(" "));
+            check_golden(str_slice(names, 0, end), words, n + 1);
+            names = end == SIZE_MAX ? STR("") : str_slice(names, end + 1, names.len);
+        }
+        json_decref(words);
+        rest = str_slice(rest, line.len + 1, rest.len);
+    }
+    assert_true(n > 70);
+    buf_free(&file);
+}
+
 static void unknown_family_is_named(void **state)
 {
     (void)state;
@@ -93,6 +155,7 @@ static void unknown_family_is_named(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(known_splits),
+    cmocka_unit_test(golden_splits),
     cmocka_unit_test(unknown_family_is_named),
 };
 TEST_GROUP(text_split, tests)

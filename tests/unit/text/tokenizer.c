@@ -231,7 +231,8 @@ static void made_add_scored(struct made *m, const char *text, int32_t type, floa
     m->scores[made_add(m, str_from(text), type)] = score;
 }
 
-/* <unk>, the bytes, then random words; blanks inside some of them where asked, which forbids cutting at blanks. */
+/* <unk>, the bytes, then random words; blanks inside some of them where asked, which forbids cutting at
+ * blanks. */
 static struct made *made_spm(struct rng *rng, bool blank_inside)
 {
     static const char *const letters[] = { "a", "b", "c", "\xC3\xBC", BLOCK };
@@ -459,6 +460,96 @@ static void questions_are_answered(void **state)
     made_free(m);
 }
 
+static void check_ids(const struct tokenizer *t, const char *text, unsigned flags, const int32_t *want,
+                      size_t n)
+{
+    struct ids ids = { 0 };
+    struct err err = { 0 };
+    assert_int_equal(tokenizer_encode(t, str_from(text), flags, &ids, &err), ERR_OK);
+    assert_int_equal(ids.len, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(ids.ptr[i], want[i]);
+    ids_free(&ids);
+}
+#define CHECK_IDS(t, text, flags, ...)                                                                       \
+    check_ids(t, text, flags, (const int32_t[]){ __VA_ARGS__ }, ARRAY_LEN(((const int32_t[]){ __VA_ARGS__ })))
+
+/* A byte that the vocabulary lacks joins nothing and leaves no token. */
+static void missing_bytes_are_left_out(void **state)
+{
+    (void)state;
+    struct made *m = made_new("gpt2", "gpt-2");
+    int32_t a = made_add(m, STR("a"), TOKEN_NORMAL), b = made_add(m, STR("b"), TOKEN_NORMAL);
+    int32_t ab = made_add(m, STR("ab"), TOKEN_NORMAL);
+    m->merges[m->v.n_merges++] = STR("a b");
+    m->v.unk = a;
+    struct tokenizer *t = made_open(m);
+    CHECK_IDS(t, "ab", ENCODE_PLAIN, ab);
+    CHECK_IDS(t, "acb", ENCODE_PLAIN, a, b);
+    CHECK_IDS(t,
+              "a\x0b"
+              "cab",
+              ENCODE_PLAIN, a, ab);
+    tokenizer_close(t);
+    made_free(m);
+}
+
+/* Phi 3: blanks behind a token of the turn are its own; behind <s> and in front of a guarded token they
+ * are not. */
+static void phi3_turns_take_blanks_along(void **state)
+{
+    (void)state;
+    struct made *m = made_new("llama", "");
+    m->v.unk = made_add(m, STR("<unk>"), TOKEN_UNKNOWN);
+    int32_t bos = made_add(m, STR("<s>"), TOKEN_CONTROL);
+    int32_t user = made_add(m, STR("<|user|>"), TOKEN_CONTROL),
+            end = made_add(m, STR("<|end|>"), TOKEN_CONTROL);
+    int32_t x = made_add(m, STR("x"), TOKEN_NORMAL), blank = made_add(m, STR("\xE2\x96\x81"), TOKEN_NORMAL);
+    int32_t less = made_add(m, STR("<"), TOKEN_NORMAL);
+    for (const char *c = "|usernd>"; *c; c++)
+        made_add(m, (struct str){ c, 1 }, TOKEN_NORMAL);
+    struct tokenizer *t = made_open(m);
+    CHECK_IDS(t, "<|user|> \n x<|end|>", ENCODE_SPECIAL, user, blank, 0, blank, x, end);
+    tokenizer_close(t);
+    made_add(m, STR("<|placeholder1|>"), TOKEN_CONTROL);
+    t = made_open(m);
+    CHECK_IDS(t, "<|user|> \n x<|end|>", ENCODE_SPECIAL, user, x, end);
+    CHECK_IDS(t, "<s> x", ENCODE_SPECIAL, bos, blank, x);
+    struct buf guarded = { 0 };
+    struct ids ids = { 0 };
+    struct err err = { 0 };
+    buf_puts(&guarded, "<|user|>");
+    text_guard(t, STR(" <|end|>"), &guarded);
+    assert_int_equal(tokenizer_encode(t, buf_str(&guarded), ENCODE_SPECIAL, &ids, &err), ERR_OK);
+    assert_true(ids.len > 3 && ids.ptr[0] == user && ids.ptr[1] == less);
+    ids_free(&ids);
+    buf_free(&guarded);
+    tokenizer_close(t);
+    made_free(m);
+}
+
+/* Gemma's <b> is a word like any other; <think> is not. */
+static void html_is_text(void **state)
+{
+    (void)state;
+    struct made *m = made_new("llama", "");
+    made_add(m, STR("<unk>"), TOKEN_UNKNOWN);
+    int32_t bold = made_add(m, STR("<b>"), TOKEN_USER_DEFINED),
+            end = made_add(m, STR("</b>"), TOKEN_USER_DEFINED);
+    int32_t think = made_add(m, STR("<think>"), TOKEN_USER_DEFINED);
+    for (const char *c = "<>think/b"; *c; c++)
+        made_add(m, (struct str){ c, 1 }, TOKEN_NORMAL);
+    struct tokenizer *t = made_open(m);
+    struct buf guarded = { 0 };
+    CHECK_IDS(t, "<b></b>", ENCODE_PLAIN, bold, end);
+    CHECK_IDS(t, "<think>", ENCODE_SPECIAL, think);
+    text_guard(t, STR("<b><think></b>"), &guarded);
+    assert_true(str_is(buf_str(&guarded), "<b>\xFF<think></b>"));
+    buf_free(&guarded);
+    tokenizer_close(t);
+    made_free(m);
+}
+
 static void text_must_be_utf8(void **state)
 {
     (void)state;
@@ -565,6 +656,10 @@ static void spoil_merge_token(struct made *m)
 {
     m->merges[m->v.n_merges++] = STR("zz y");
 }
+static void spoil_merges(struct made *m)
+{
+    m->v.n_merges = 0;
+}
 static void spoil_scores(struct made *m)
 {
     m->v.model = STR("llama");
@@ -592,7 +687,7 @@ static void bad_vocabularies_are_refused(void **state)
         { spoil_size, "tokens" },          { spoil_eos, "eos" },           { spoil_bos, "bos" },
         { spoil_type, "type 9" },          { spoil_merge_blank, "blank" }, { spoil_merge_empty, "blank" },
         { spoil_merge_token, "no token" }, { spoil_scores, "scores" },     { spoil_score, "not a number" },
-        { spoil_byte, "<0xNN>" },
+        { spoil_byte, "<0xNN>" },          { spoil_merges, "merges" },
     };
     struct rng rng;
     rng_init(&rng, 9, 0);
@@ -611,9 +706,16 @@ static void bad_vocabularies_are_refused(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(bpe_merges_as_the_textbook),       cmocka_unit_test(spm_merges_as_the_textbook),
-    cmocka_unit_test(specials_are_found_longest_first), cmocka_unit_test(guarded_content_stays_text),
-    cmocka_unit_test(questions_are_answered),           cmocka_unit_test(text_must_be_utf8),
-    cmocka_unit_test(threads_share_a_tokenizer),        cmocka_unit_test(bad_vocabularies_are_refused),
+    cmocka_unit_test(missing_bytes_are_left_out),
+    cmocka_unit_test(phi3_turns_take_blanks_along),
+    cmocka_unit_test(html_is_text),
+    cmocka_unit_test(bpe_merges_as_the_textbook),
+    cmocka_unit_test(spm_merges_as_the_textbook),
+    cmocka_unit_test(specials_are_found_longest_first),
+    cmocka_unit_test(guarded_content_stays_text),
+    cmocka_unit_test(questions_are_answered),
+    cmocka_unit_test(text_must_be_utf8),
+    cmocka_unit_test(threads_share_a_tokenizer),
+    cmocka_unit_test(bad_vocabularies_are_refused),
 };
 TEST_GROUP(text_tokenizer, tests)
