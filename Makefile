@@ -5,6 +5,7 @@
 #   make test              build and pass every test
 #   make SAN=address,undefined test, make SAN=thread test
 #   make fuzz, make prove, make model, make layers, make tidy, make format, make coverage, make bench
+#   make bench-engine, make anchor
 #
 # V=1 shows the commands. DIRS="base json" limits the library and its unit tests to some folders.
 
@@ -33,6 +34,8 @@ VERSION := $(shell cat VERSION)
 SRC     := $(filter-out src/cli/main.c,$(wildcard $(DIRS:%=src/%/*.c)))
 OBJ     := $(SRC:%.c=$(BUILD)/%.o) $(if $(filter model,$(DIRS)),$(BUILD)/src/model/bundled.o)
 TESTS   := $(wildcard $(DIRS:%=tests/unit/%/*.c))
+BENCHES := $(patsubst bench/%.c,%,$(wildcard bench/*.c))
+ANCHORS := $(patsubst tests/anchor/%.c,%,$(wildcard tests/anchor/thinkd_*.c))
 FUZZ    := $(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c))
 
 # One job a CPU, unless the caller says how many.
@@ -54,13 +57,25 @@ $(BUILD)/libthinkd.a: $(OBJ)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "cc    $<"
-	$(Q)$(CC) $(ALL_CFLAGS) $(FLAGS_$(notdir $*)) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) $(FLAGS_$(notdir $*)) -c -o $@ $<
 
 # One file per instruction set, each with its own flags; on other machines they compile to nothing.
-ifneq (,$(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)))
-$(BUILD)/src/kernel/avx2.o:   FLAGS_avx2   := -mavx2 -mfma -mf16c
-$(BUILD)/src/kernel/avx512.o: FLAGS_avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+ifneq (,$(findstring x86_64,$(MACHINE)))
+AVX2    := -mavx2 -mfma -mf16c
+AVX512  := $(AVX2) -mavx512f -mavx512bw -mavx512dq -mavx512vl
+$(BUILD)/src/kernel/%avx2.o:    ISA := $(AVX2)
+$(BUILD)/src/kernel/%avxvnni.o: ISA := $(AVX2) -mavxvnni
+$(BUILD)/src/kernel/%avx512.o:  ISA := $(AVX512)
+$(BUILD)/src/kernel/%vnni512.o: ISA := $(AVX512) -mavx512vnni -mavx512vbmi
+$(BUILD)/src/kernel/%amx.o:     ISA := $(AVX512) -mavx512vnni -mavx512vbmi -mamx-tile -mamx-int8
 endif
+ifneq (,$(findstring aarch64,$(MACHINE)))
+$(BUILD)/src/kernel/%dotprod.o: ISA := -march=armv8.2-a+dotprod+fp16
+$(BUILD)/src/kernel/%i8mm.o:    ISA := -march=armv8.2-a+dotprod+fp16+i8mm
+endif
+# Tiles unrolled a dozen times: UBSan's checks of every access would take a minute to compile. ASan and TSan stay.
+$(BUILD)/src/kernel/packed_%.o: ALL_CFLAGS += $(if $(findstring undefined,$(SAN)),-fno-sanitize=undefined)
 $(BUILD)/src/cli/version.o: FLAGS_version := -DTHINKD_VERSION='"$(VERSION)"'
 $(BUILD)/src/cli/version.o: VERSION
 
@@ -112,6 +127,19 @@ soak: $(BUILD)/thinkd
 	@scripts/soak $(BUILD)/thinkd
 bench: $(BUILD)/thinkd
 	@bench/startup $(BUILD)/thinkd
+# ARGS="--only branches-512 --pairs 7" and more: bench/engine --help. Beside llama.cpp where scripts/anchor has put it.
+bench-engine: $(BUILD)/thinkd $(BENCHES:%=$(BUILD)/bench/%)
+	@bench/engine $(BUILD) $(ARGS)
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libthinkd.a
+	@echo "link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+# The same files in thinkd and in llama.cpp: logits, greedy ids, token ids. Skipped without ANCHOR_HOME; see scripts/anchor.
+anchor: $(ANCHORS:%=$(BUILD)/tests/anchor/%)
+	@tests/anchor/run $(BUILD) $(ARGS)
+$(BUILD)/tests/anchor/%: $(BUILD)/tests/anchor/%.o $(BUILD)/libthinkd.a
+	@echo "link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libthinkd.a $(ALL_LIBS) $(shell pkg-config --libs cmocka)
+$(BUILD)/tests/anchor/thinkd_tiny: $(BUILD)/tests/unit/model/gguf_make.o
 coverage:
 	@$(MAKE) --no-print-directory BUILD=build/coverage OPT=-O0 CFLAGS='-g --coverage' LDFLAGS=--coverage tests-only
 	gcovr --root . --object-directory build/coverage --filter src/ --sort-percentage
@@ -133,6 +161,6 @@ model:
 clean:
 	rm -rf build
 
-.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove soak bench coverage print-libraries format tidy corpus model clean
+.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove soak bench bench-engine anchor coverage print-libraries format tidy corpus model clean
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -40,14 +40,40 @@ struct hearing {
     struct err err; /* code 0: no failure */
 };
 
+/* The configuration has checked the name; which instruction sets there are, only the kernels know. */
+static enum kv_type kv_type_named(const char *name)
+{
+    int type = 0;
+    while (strcmp(kv_type_names[type], name) != 0)
+        type++;
+    return (enum kv_type)type;
+}
+
+static enum err_code read_cpu_mask(const char *names, unsigned *mask, struct err *err)
+{
+    const char *bad;
+    if (cpu_mask_from(names ? names : "", mask, &bad))
+        return ERR_OK;
+    return err_set(err, ERR_CONFIG, "cpu_mask",
+                   "cpu_mask: '%.*s' is no instruction set that can be left out; use avx2, avx-vnni, avx512, "
+                   "avx512-vnni, amx, neon, dotprod or i8mm.",
+                   (int)strcspn(bad, ","), bad);
+}
+
 enum err_code local_conductor(struct conductor **out, const struct config *cfg, int64_t jobs_max,
                               struct err *err)
 {
+    unsigned mask;
+    enum err_code code = read_cpu_mask(cfg->cpu_mask, &mask, err);
+    if (code)
+        return code;
     struct engine_config engine = { .kind = cfg->engine,
                                     .model_path = cfg->model,
                                     .threads = (int)cfg->threads,
                                     .context = cfg->context,
                                     .kv_bytes_max = cfg->kv_bytes_max,
+                                    .kv_type = kv_type_named(cfg->kv_type),
+                                    .cpu_mask = mask,
                                     .sequences_max = (int)cfg->sequences_max };
     struct conductor_config conductor = { .engine = &engine, .jobs_max = jobs_max };
     return conductor_open(out, &conductor, err);

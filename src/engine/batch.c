@@ -1,11 +1,16 @@
 /*
  * batch.c - the engine's thread: which runnable sequences take part in the next step.
  *
- * Between two steps it drains the commands, so a cancel takes effect before the next token. Sequences are
- * admitted in the order of submission, at most sequences_max at a time, and only when the kind can reserve
- * everything they may ever need: a sequence that runs never runs out of room half way. The first that does
- * not fit holds up those behind it, so that a large one is not overtaken for ever; an empty engine has room
- * for any, as a kind's context is never more than its memory holds.
+ * Between two steps it drains the commands, so a cancel takes effect before the next token. Then sequences are
+ * admitted, at most sequences_max at a time and as far as the kind has room: interactive ones before background, and
+ * within a class in the order of queue.c's tickets. The first for which there is no room holds up those
+ * behind it, so that a large one is not overtaken for ever; one that waits for what another is computing does not.
+ *
+ * Room is not reserved ahead. When it runs out, whoever comes last in the order (class, ticket) steps back: it gives
+ * its room up, waits at its old place and goes on later exactly where it was, with its tokens, its random numbers and
+ * what it has told the sink. A background sequence also steps back when an interactive one has nowhere to run. The
+ * first in that order never does, so it comes to its end, and then the next is first: no two can push each other
+ * out for ever.
  *
  * Every sequence that was submitted leaves through finish(), which sends its one ENGINE_DONE or
  * ENGINE_FAILED.
@@ -17,19 +22,26 @@
 #include "engine/engine_impl.h"
 
 #include <assert.h>
+#include <string.h>
 #include <utlist.h>
+
+/* --- events ------------------------------------------------------------------------------------------ */
 
 static struct engine_event totals(const struct sequence *s, enum engine_kind kind)
 {
-    return (struct engine_event){
+    struct engine_event ev = {
         .kind = kind,
         .seq = s->id,
         .stage = s->text_stage,
         .output_tokens = s->output_tokens,
         .thinking_tokens = s->thinking_tokens,
+        .cached_tokens = s->cached_tokens,
         .finish = s->finish,
         .closed_by_budget = s->closed_by_budget,
     };
+    confidence_no_token(&ev.token, -1);
+    confidence_get(&s->confidence, kind == ENGINE_DONE, &ev.confidence);
+    return ev;
 }
 
 /* The last event of s, which is freed by its caller or, when it stands among the running, by sweep(). */
@@ -50,22 +62,53 @@ void batch_fail(struct engine *e, struct sequence *s, const struct err *err)
     finish(e, s, err);
 }
 
-static void send_text(struct engine *e, const struct sequence *s)
+void batch_done(struct engine *e, struct sequence *s)
 {
-    struct engine_event ev = totals(s, ENGINE_TEXT);
-    ev.text = buf_str(&s->text);
-    e->sink.put(e->sink.ctx, &ev);
+    s->finish = FINISH_LENGTH;
+    finish(e, s, NULL);
 }
 
-void batch_token(struct engine *e, struct sequence *s, int32_t chosen)
+void batch_token(struct engine *e, struct sequence *s, int32_t chosen, const struct logit_summary *row,
+                 float logit)
 {
     assert(s->state != SEQUENCE_ENDED);
     bool ended = sequence_put(s, chosen);
     s->state = SEQUENCE_DECODE;
-    atomic_fetch_add(&e->generated, 1);
-    send_text(e, s);
+    atomic_fetch_add(&e->counters.generated, 1);
+    struct engine_token token;
+    int32_t id = s->out.ptr[s->out.len - 1];
+    if (row && s->own) {
+        confidence_token(&token, row, id, logit, s->params.top_logprobs);
+        confidence_put(&s->confidence, &token);
+    } else {
+        confidence_no_token(&token, id);
+    }
+    struct engine_event ev = totals(s, ENGINE_TEXT);
+    ev.text = buf_str(&s->text);
+    ev.token = token;
+    e->sink.put(e->sink.ctx, &ev);
     if (ended)
         finish(e, s, NULL);
+}
+
+void batch_prompt_token(struct engine *e, struct sequence *s, const struct logit_summary *row, float logit)
+{
+    struct engine_event ev = totals(s, ENGINE_PROMPT);
+    int32_t id = s->prompt->ids.ptr[s->prompt_told++];
+    if (row)
+        confidence_token(&ev.token, row, id, logit, s->params.top_logprobs);
+    else
+        confidence_no_token(&ev.token, id);
+    e->sink.put(e->sink.ctx, &ev);
+}
+
+/* --- the running ------------------------------------------------------------------------------------- */
+
+static void leave(struct engine *e, struct sequence *s)
+{
+    e->ops->leave(e, s);
+    e->n_background -= s->params.priority == ENGINE_BACKGROUND;
+    e->departures++;
 }
 
 /* Takes those that ended out of the running, keeping the order of the rest. */
@@ -78,20 +121,127 @@ static void sweep(struct engine *e)
             e->running[kept++] = s;
             continue;
         }
-        e->ops->leave(e, s);
+        leave(e, s);
         sequence_close(s);
     }
     e->n_running = kept;
 }
 
-static void admit(struct engine *e)
+/* Order of prompts in which those with the longest common beginnings are neighbours. */
+static int compare_prompts(const struct engine_prompt *a, const struct engine_prompt *b)
 {
-    struct sequence *s;
-    while ((s = e->waiting) && e->n_running < (size_t)e->sequences_max && e->ops->admit(e, s)) {
-        DL_DELETE(e->waiting, s);
-        e->running[e->n_running++] = s;
+    size_t n = a->ids.len < b->ids.len ? a->ids.len : b->ids.len, i = 0;
+    if (a == b)
+        return 0;
+    while (i < n && a->ids.ptr[i] == b->ids.ptr[i])
+        i++;
+    if (i < n)
+        return a->ids.ptr[i] < b->ids.ptr[i] ? -1 : 1;
+    return (a->ids.len > n) - (b->ids.len > n);
+}
+
+static bool stands_after(const struct sequence *s, const struct sequence *t)
+{
+    int order = compare_prompts(s->prompt, t->prompt);
+    return order > 0 || (order == 0 && s->ticket > t->ticket);
+}
+
+/* Rows of neighbours are computed side by side, and what they share is read once. */
+static void join(struct engine *e, struct sequence *s)
+{
+    size_t low = 0, high = e->n_running;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (stands_after(s, e->running[middle]))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    memmove(e->running + low + 1, e->running + low, (e->n_running - low) * sizeof(struct sequence *));
+    e->running[low] = s;
+    e->n_running++;
+    e->n_background += s->params.priority == ENGINE_BACKGROUND;
+}
+
+bool batch_before(const struct sequence *s, const struct sequence *t)
+{
+    if (s->params.priority != t->params.priority)
+        return s->params.priority == ENGINE_INTERACTIVE;
+    return s->ticket < t->ticket;
+}
+
+struct sequence *batch_step_back(struct engine *e)
+{
+    size_t last = e->n_running;
+    for (size_t i = 0; i < e->n_running; i++)
+        if (e->running[i]->state != SEQUENCE_ENDED &&
+            (last == e->n_running || batch_before(e->running[last], e->running[i])))
+            last = i;
+    assert(last < e->n_running);
+    struct sequence *s = e->running[last];
+    leave(e, s);
+    s->state = SEQUENCE_WAITING;
+    memmove(e->running + last, e->running + last + 1, (e->n_running - last - 1) * sizeof(struct sequence *));
+    e->n_running--;
+    queue_put_back(&e->queues[s->params.priority], s);
+    atomic_fetch_add(&e->counters.preempted, 1);
+    return s;
+}
+
+/* --- admission --------------------------------------------------------------------------------------- */
+
+/* False: s, and whoever is behind it, has to wait. */
+static bool admit_one(struct engine *e, struct sequence *s)
+{
+    for (;;) {
+        enum admission said = ADMIT_FULL;
+        if (e->n_running < (size_t)e->sequences_max)
+            said = e->ops->admit(e, s);
+        if (said == ADMIT_LATER)
+            return true;
+        if (said == ADMITTED) {
+            queue_remove(&e->queues[s->params.priority], s);
+            join(e, s);
+            return true;
+        }
+        assert(e->n_running > 0);
+        if (s->params.priority != ENGINE_INTERACTIVE || e->n_background == 0)
+            return false;
+        batch_step_back(e); /* the last of all is of the background */
     }
 }
+
+/* Whether one more of this class may get a ticket: a ticket is a place among the running, taken or not. */
+static bool has_place(const struct engine *e, enum engine_priority class)
+{
+    size_t taken = e->queues[ENGINE_INTERACTIVE].n_ahead + e->n_running;
+    if (class == ENGINE_INTERACTIVE)
+        taken -= e->n_background;
+    else
+        taken += e->queues[ENGINE_BACKGROUND].n_ahead;
+    return taken < (size_t)e->sequences_max;
+}
+
+static bool admit_class(struct engine *e, enum engine_priority class)
+{
+    struct queue *q = &e->queues[class];
+    struct sequence *s, *next;
+    DL_FOREACH_SAFE(q->ahead, s, next)
+    if (!admit_one(e, s))
+        return false;
+    while (has_place(e, class) && (s = queue_turn(q)))
+        if (!admit_one(e, s))
+            return false;
+    return true;
+}
+
+static void admit(struct engine *e)
+{
+    if (admit_class(e, ENGINE_INTERACTIVE))
+        admit_class(e, ENGINE_BACKGROUND);
+}
+
+/* --- commands ---------------------------------------------------------------------------------------- */
 
 static void cancel(struct engine *e, uint64_t id)
 {
@@ -101,14 +251,17 @@ static void cancel(struct engine *e, uint64_t id)
         return; /* it ended while the cancel was on its way */
     bool waits = s->state == SEQUENCE_WAITING;
     s->finish = FINISH_CANCELLED;
-    if (!waits) {
+    if (s->started) {
         sequence_cancel(s);
-        if (s->text.len)
-            send_text(e, s);
+        if (s->text.len) {
+            struct engine_event ev = totals(s, ENGINE_TEXT);
+            ev.text = buf_str(&s->text);
+            e->sink.put(e->sink.ctx, &ev);
+        }
     }
     finish(e, s, NULL);
     if (waits) {
-        DL_DELETE(e->waiting, s);
+        queue_remove(&e->queues[s->params.priority], s);
         sequence_close(s);
     }
 }
@@ -116,15 +269,15 @@ static void cancel(struct engine *e, uint64_t id)
 static void close_all(struct engine *e)
 {
     struct err err;
+    struct sequence *s, *next;
     err_set(&err, ERR_BUSY, NULL, "The engine is stopping.");
     for (size_t i = 0; i < e->n_running; i++)
         if (e->running[i]->state != SEQUENCE_ENDED)
             finish(e, e->running[i], &err);
     sweep(e);
-    struct sequence *s, *after;
-    DL_FOREACH_SAFE(e->waiting, s, after)
+    HASH_ITER(hh, e->by_id, s, next)
     {
-        DL_DELETE(e->waiting, s);
+        queue_remove(&e->queues[s->params.priority], s);
         finish(e, s, &err);
         sequence_close(s);
     }
@@ -134,12 +287,28 @@ static void obey(struct engine *e, const struct command *c)
 {
     switch (c->kind) {
     case COMMAND_SUBMIT:
-        DL_APPEND(e->waiting, c->seq);
+        queue_put(&e->queues[c->seq->params.priority], c->seq);
         HASH_ADD(hh, e->by_id, id, sizeof c->seq->id, c->seq);
         break;
     case COMMAND_CANCEL: cancel(e, c->id); break;
     case COMMAND_CLOSE: e->closing = true; break;
     }
+}
+
+/* --- the thread -------------------------------------------------------------------------------------- */
+
+static void publish_usage(struct engine *e)
+{
+    struct counters *c = &e->counters;
+    if (!e->ops->usage)
+        return;
+    struct kv_usage u;
+    e->ops->usage(e, &u);
+    atomic_store(&c->kv_pages, u.pages);
+    atomic_store(&c->kv_pages_used, u.pages_used);
+    atomic_store(&c->kv_pages_kept, u.pages_kept);
+    atomic_store(&c->kv_page_bytes, u.page_bytes);
+    atomic_store(&c->kv_pages_evicted, u.evicted);
 }
 
 static void run(struct engine *e)
@@ -154,8 +323,12 @@ static void run(struct engine *e)
         }
         sweep(e); /* the cancelled give their room back before others are admitted */
         admit(e);
+        atomic_store(&e->counters.running, (long long)e->n_running); /* before anybody hears of them */
         advanced = e->ops->step(e);
         sweep(e);
+        atomic_store(&e->counters.running, (long long)e->n_running);
+        atomic_fetch_add(&e->counters.steps, advanced);
+        publish_usage(e);
     }
 }
 
@@ -163,7 +336,10 @@ void batch_run(void *batch_start)
 {
     struct batch_start *start = batch_start;
     struct engine *e = start->engine;
+    e->queues[ENGINE_INTERACTIVE].tickets = e->queues[ENGINE_BACKGROUND].tickets = &e->tickets;
     enum err_code code = e->ops->open(e, start->cfg, start->err);
+    if (!code)
+        publish_usage(e);
     mailbox_push(e->opened, &code); /* start is gone from here on */
     if (!code) {
         run(e);

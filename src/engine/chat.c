@@ -5,9 +5,8 @@
  * (text_guard), so no message can hold a control token. A file without a template is a model without a chat
  * format: it goes on from the messages' texts, joined by line ends.
  *
- * Thinking needs a pair of markers that are tokens of the vocabulary, and a template that speaks of them.
- * Where a caller wants no thinking and the template has no switch for it, the prompt is given an empty,
- * closed thought, which is what the templates that have a switch do.
+ * How a reply marks its thoughts is text/'s reply_format. Where a caller wants no thinking and the template has no
+ * switch for it, the prompt is given an empty, closed thought, which is what the templates that have a switch do.
  *
  * Threads: a format is read-only after chat_format_open; prompts are made on any thread.
  */
@@ -15,35 +14,11 @@
 
 #include <string.h>
 
-/* Spellings of a thought's markers; both must be single tokens. */
-static const struct {
-    const char *open, *close;
-} markers[] = {
-    { "<think>", "</think>" },
-    { "[THINK]", "[/THINK]" },
-    { "<seed:think>", "</seed:think>" },
-};
-
 /* A conversation for a model without a template of its own. */
 static const char template_plain[] =
     "{% for m in messages %}{{ m['content'] }}{% if not loop.last %}{{ '\\n' }}{% endif %}{% endfor %}";
 
 /* --- opening --------------------------------------------------------------------------------------- */
-
-static void find_markers(struct chat_format *f, struct str source)
-{
-    for (size_t i = 0; i < ARRAY_LEN(markers); i++) {
-        struct str open = str_from(markers[i].open), close = str_from(markers[i].close);
-        int32_t open_id = tokenizer_find(f->tokenizer, open), close_id = tokenizer_find(f->tokenizer, close);
-        bool spoken_of =
-            f->chat_switches || str_find(source, open) != SIZE_MAX || str_find(source, close) != SIZE_MAX;
-        if (open_id < 0 || close_id < 0 || !spoken_of)
-            continue;
-        f->open = open_id;
-        f->close = close_id;
-        return;
-    }
-}
 
 static size_t longest_token(const struct tokenizer *t)
 {
@@ -59,7 +34,6 @@ static size_t longest_token(const struct tokenizer *t)
 enum err_code chat_format_open(struct chat_format *f, const struct vocabulary *vocabulary, const char *source,
                                struct err *err)
 {
-    f->open = f->close = -1;
     enum err_code code = tokenizer_open(&f->tokenizer, vocabulary, err);
     if (!code)
         code = chat_template_open(&f->chat, str_from(source ? source : template_plain), err);
@@ -67,13 +41,14 @@ enum err_code chat_format_open(struct chat_format *f, const struct vocabulary *v
         return code;
     f->chat_switches =
         chat_template_reads(f->chat, "enable_thinking") || chat_template_reads(f->chat, "thinking");
-    find_markers(f, str_from(source));
+    reply_format_open(&f->reply, f->tokenizer, str_from(source));
     f->token_bytes_max = longest_token(f->tokenizer);
     return ERR_OK;
 }
 
 void chat_format_free(struct chat_format *f)
 {
+    reply_format_close(f->reply);
     chat_template_close(f->chat);
     tokenizer_close(f->tokenizer);
 }
@@ -132,25 +107,6 @@ static enum err_code render(const struct chat_format *f, const struct engine_cha
     return code;
 }
 
-/* Whether the last marker among ids opens a thought that nothing closes. */
-static bool ends_thinking(const struct chat_format *f, const struct ids *ids)
-{
-    for (size_t i = ids->len; f->close >= 0 && i-- > 0;)
-        if (ids->ptr[i] == f->open || ids->ptr[i] == f->close)
-            return ids->ptr[i] == f->open;
-    return false;
-}
-
-static enum err_code put_closed_thought(const struct chat_format *f, struct ids *ids, struct err *err)
-{
-    const struct str blank = STR("\n\n");
-    if (!ends_thinking(f, ids))
-        ids_put(ids, f->open);
-    enum err_code code = tokenizer_encode(f->tokenizer, blank, ENCODE_PLAIN, ids, err);
-    ids_put(ids, f->close);
-    return code ? code : tokenizer_encode(f->tokenizer, blank, ENCODE_PLAIN, ids, err);
-}
-
 static enum err_code tokenise(const struct chat_format *f, struct str text, struct ids *ids, struct err *err)
 {
     /* Templates that write the first token themselves must not get a second one. */
@@ -160,25 +116,46 @@ static enum err_code tokenise(const struct chat_format *f, struct str text, stru
     return tokenizer_encode(f->tokenizer, text, flags, ids, err);
 }
 
+/* However it is cut into tokens, text has at least p->tokens: too many need not be cut at all. */
+static bool is_too_long(const struct chat_format *f, int64_t context, struct str text,
+                        struct engine_prompt *p)
+{
+    p->tokens = (int64_t)(text.len / (2 * f->token_bytes_max)); /* half: guard bytes vanish */
+    p->at_least = p->tokens >= context;
+    return p->at_least;
+}
+
+/* A prompt has one token at the least, where the vocabulary has one to begin with. */
+static void begin_empty(const struct chat_format *f, struct engine_prompt *p)
+{
+    int32_t bos = tokenizer_bos(f->tokenizer);
+    if (p->ids.len == 0 && bos >= 0)
+        ids_put(&p->ids, bos);
+    p->tokens = (int64_t)p->ids.len;
+}
+
 enum err_code chat_format_prompt(const struct chat_format *f, int64_t context, const struct engine_chat *chat,
                                  struct engine_prompt *p, struct err *err)
 {
     struct buf text = { 0 };
     enum err_code code = render(f, chat, &text, err);
-    /* However it is cut into tokens, this text has at least so many: too many need not be cut at all. */
-    p->tokens = (int64_t)(text.len / (2 * f->token_bytes_max)); /* half: guard bytes vanish */
-    p->at_least = p->tokens >= context;
-    if (!code && !p->at_least) {
+    if (!code && !is_too_long(f, context, buf_str(&text), p)) {
         code = tokenise(f, buf_str(&text), &p->ids, err);
-        if (!code && !chat->think && f->close >= 0 && !f->chat_switches)
-            code = put_closed_thought(f, &p->ids, err);
-        if (!code && p->ids.len == 0 && tokenizer_bos(f->tokenizer) >= 0)
-            ids_put(&p->ids, tokenizer_bos(f->tokenizer));
-        if (!code && p->ids.len == 0)
-            code = err_set(err, ERR_INVALID_VALUE, "messages", "The conversation is empty.");
-        p->tokens = (int64_t)p->ids.len;
-        p->start = ends_thinking(f, &p->ids) ? ENGINE_THINKING : ENGINE_ANSWER;
+        if (!code && !chat->think && !f->chat_switches)
+            code = reply_skip_thought(f->reply, &p->ids, err);
+        begin_empty(f, p);
     }
     buf_free(&text);
+    return code;
+}
+
+enum err_code chat_format_text(const struct chat_format *f, int64_t context, struct str text, bool special,
+                               struct engine_prompt *p, struct err *err)
+{
+    if (is_too_long(f, context, text, p))
+        return ERR_OK; /* the front door refuses it */
+    unsigned flags = (special ? ENCODE_SPECIAL : ENCODE_PLAIN) | ENCODE_BOS;
+    enum err_code code = tokenizer_encode(f->tokenizer, text, flags, &p->ids, err);
+    begin_empty(f, p);
     return code;
 }

@@ -3,9 +3,10 @@
  *
  * Its tokens are words. It thinks by walking through the message ("Word 1 is \"What\"."), four tokens a
  * word, then answers with the message itself, so budgets, stages, stops and counts can be checked to the
- * token. It goes through the same sequence.c and batch.c as a real model and keeps the same promises.
- * Sampling settings matter to /random alone. A message that starts with one of these words does something
- * else; there is no other way to steer it, and no real engine reads them:
+ * token. It goes through the same sequence.c and batch.c as a real model and keeps the same promises; a prompt of text
+ * or ids is answered like a message that asks for no thinking. Sampling settings matter to /random alone. A message
+ * that starts with one of these words does something else; there is no other way to steer it, and no real engine
+ * reads them:
  *
  *   /count N   answers with the numbers 1 to N
  *   /endless   counts until it is stopped
@@ -18,139 +19,48 @@
  * A holding sequence costs nothing: the engine sleeps in its mailbox. So a test can look at a half-finished
  * stream for as long as it likes, without a clock.
  *
- * Threads: prompts on any, the rest on the engine's.
+ * Log-probabilities are made up, but the same for the same token at the same place, and fit together: the token at
+ * place i (of the prompt, or of the output) has -(1 + h % 8) / 8 with h a mix of its id and i, and is the
+ * likeliest; the 19 next ones are numbers from 1000 on, each half as likely as the one before it, which together
+ * with the first make up 1 but for the last 2^-19 of the rest. /random's digits have log(1/10) each.
+ *
+ * Threads: prompts and spelling on any, the rest on the engine's.
  */
-#include "base/arena.h"
 #include "engine/engine_impl.h"
 
-#include <string.h>
+#include <assert.h>
+#include <math.h>
 
 #define ECHO_CONTEXT  200000 /* tokens, where the configuration names none */
 #define ECHO_THINKING 64     /* T: small, so that short messages show the budgets */
+#define DIGITS        10
 
-/* Ids: three controls, the closing sentence, the script's pieces, and numbers from NUMBER up. */
-enum { ID_OPEN, ID_CLOSE, ID_END, ID_CLOSING };
-static const char *const closing_words[] = { "\nTime", " is", " up", " for", " thinking.\n" };
-static const int32_t closing_ids[] = { ID_CLOSING, ID_CLOSING + 1, ID_CLOSING + 2, ID_CLOSING + 3,
-                                       ID_CLOSING + 4 };
-#define ID_PIECE   (ID_CLOSING + (int32_t)ARRAY_LEN(closing_words))
-#define ID_NUMBER  (1 << 30)
-#define NUMBER_MAX 1000000
-
-enum act { ACT_REPEAT, ACT_COUNT, ACT_ENDLESS, ACT_PONDER, ACT_RANDOM, ACT_HOLD, ACT_RELEASE, ACT_FAIL };
-
-/* What the model will say to one prompt. Read-only once made, shared by the prompt's sequences. */
-struct echo_script {
-    struct arena arena;
-    struct str *pieces; /* [n_thought + n_answer], the thought's first */
-    size_t n_pieces, n_thought;
-    enum act act;
-    int64_t number; /* of /count, /random and /hold */
-    bool think;
-};
-
-struct echo_state {
-    int64_t thought_at, answer_at;
-    bool released;
-};
+static const int32_t closing_ids[] = { ECHO_CLOSING, ECHO_CLOSING + 1, ECHO_CLOSING + 2, ECHO_CLOSING + 3,
+                                       ECHO_CLOSING + 4 };
+static const int32_t marker_ids[] = { ECHO_CLOSE };
 
 struct echo {
+    struct words *words;
     struct sampler *digits;
     bool release_next;
 };
 
-static const struct {
-    const char *word;
-    enum act act;
-    bool number;
-    const char *answer; /* NULL: none of its own */
-} directives[] = {
-    { "/count", ACT_COUNT, true, NULL },
-    { "/endless", ACT_ENDLESS, false, NULL },
-    { "/ponder", ACT_PONDER, false, "Done." },
-    { "/random", ACT_RANDOM, true, NULL },
-    { "/hold", ACT_HOLD, true, NULL },
-    { "/release", ACT_RELEASE, false, "Released." },
-    { "/fail", ACT_FAIL, false, "This will fail." },
-};
+/* --- prompts ----------------------------------------------------------------------------------------- */
 
-/* --- the script ------------------------------------------------------------------------------------ */
-
-/* The first word of text with the blanks before it, and after it where it is the last. */
-static struct str first_word(struct str text)
+static enum err_code make_script(const struct engine *e, struct engine_prompt *p, struct str message,
+                                 bool think, struct err *err)
 {
-    size_t start = text.len - str_trim_start(text).len, end = start;
-    while (end < text.len && str_trim(str_slice(text, end, end + 1)).len)
-        end++;
-    return str_trim(str_slice(text, end, text.len)).len ? str_slice(text, 0, end) : text;
+    p->free_script = script_close;
+    return script_open(&p->script, e->echo->words, message, think, err);
 }
 
-static size_t count_words(struct str text)
-{
-    size_t n = 0;
-    for (struct str word; text.len; text = str_slice(text, word.len, text.len), n++)
-        word = first_word(text);
-    return n;
-}
-
-static struct str put_piece(struct echo_script *s, struct str piece)
-{
-    return s->pieces[s->n_pieces++] = piece;
-}
-
-static void write_thought(struct echo_script *s, struct str message)
-{
-    size_t number = 1;
-    for (struct str word; message.len; message = str_slice(message, word.len, message.len)) {
-        word = first_word(message);
-        struct str bare = str_trim(word);
-        put_piece(s, STR("Word"));
-        put_piece(s, str_from(arena_printf(&s->arena, " %zu", number++)));
-        put_piece(s, STR(" is"));
-        put_piece(s, str_from(arena_printf(&s->arena, " \"%.*s\".\n", STR_ARG(bare))));
-    }
-    s->n_thought = s->n_pieces;
-}
-
-static void write_answer(struct echo_script *s, struct str text)
-{
-    for (struct str word; text.len; text = str_slice(text, word.len, text.len))
-        word = put_piece(s, first_word(text));
-}
-
-static enum err_code read_directive(struct echo_script *s, struct str message, struct str *answer,
-                                    struct err *err)
-{
-    struct str word = str_trim(first_word(message));
-    struct str rest = str_trim(str_slice(str_trim_start(message), word.len, message.len));
-    for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
-        if (!str_is(word, directives[i].word))
-            continue;
-        s->act = directives[i].act;
-        *answer = str_from(directives[i].answer);
-        if (!directives[i].number)
-            return ERR_OK;
-        if (!str_to_i64(rest, &s->number) || s->number < 0 || s->number > NUMBER_MAX)
-            return err_set(err, ERR_INVALID_VALUE, "messages", "Expected a number from 0 to %d after '%s'.",
-                           NUMBER_MAX, directives[i].word);
-        return ERR_OK;
-    }
-    return ERR_OK;
-}
-
-static void free_script(struct echo_script *s)
-{
-    arena_free(&s->arena);
-    mem_free(s->pieces);
-    mem_free(s);
-}
-
-static enum err_code echo_prompt(const struct engine *e, const struct engine_chat *chat,
-                                 struct engine_prompt *p, struct err *err)
+static enum err_code echo_chat(const struct engine *e, const struct engine_chat *chat,
+                               struct engine_prompt *p, struct err *err)
 {
     struct str message = { 0 };
     size_t i;
     json_t *m;
+    enum err_code code = ERR_OK;
     p->tokens = 1; /* the turn that is to be written */
     json_array_foreach(chat->messages, i, m)
     {
@@ -159,46 +69,104 @@ static enum err_code echo_prompt(const struct engine *e, const struct engine_cha
         if (!json_is_string(content) || !role)
             return err_set(err, ERR_INVALID_VALUE, "messages", "A message needs a role and a text.");
         struct str text = { json_string_value(content), json_string_length(content) };
-        p->tokens += 1 + (int64_t)count_words(text);
-        if (strcmp(role, "user") == 0)
+        p->tokens += 1 + (int64_t)script_count(text);
+        if (p->tokens >= e->info.context || code)
+            continue; /* the front door refuses it; no id is worth giving */
+        ids_put(&p->ids, ECHO_MESSAGE);
+        code = script_words(e->echo->words, text, &p->ids, err);
+        if (str_is(str_from(role), "user"))
             message = text;
     }
-    if (p->tokens >= e->info.context)
-        return ERR_OK; /* the front door refuses it; no script is worth writing */
-    struct echo_script *s = mem_zalloc(sizeof *s);
-    p->script = s;
-    p->free_script = free_script;
-    p->start = ENGINE_ANSWER;
-    s->think = chat->think;
-    message = arena_str(&s->arena, message);
-    struct str answer = message;
-    enum err_code code = read_directive(s, message, &answer, err);
-    if (code)
+    ids_put(&p->ids, ECHO_TURN);
+    if (code || p->tokens >= e->info.context)
         return code;
-    s->pieces = mem_array(4 * count_words(message) + count_words(answer), sizeof *s->pieces);
-    write_thought(s, message);
-    write_answer(s, answer);
-    return ERR_OK;
+    return make_script(e, p, message, chat->think, err);
+}
+
+static enum err_code echo_text(const struct engine *e, struct str text, bool special, struct engine_prompt *p,
+                               struct err *err)
+{
+    (void)special; /* no word is a control token */
+    p->tokens = (int64_t)script_count(text);
+    if (p->tokens >= e->info.context)
+        return ERR_OK; /* the front door refuses it */
+    enum err_code code = script_words(e->echo->words, text, &p->ids, err);
+    return code ? code : make_script(e, p, text, false, err);
+}
+
+static enum err_code echo_ids(const struct engine *e, struct engine_prompt *p, struct err *err)
+{
+    struct buf text = { 0 };
+    for (size_t i = 0; i < p->ids.len; i++)
+        buf_put_str(&text, words_text(e->echo->words, p->ids.ptr[i]));
+    enum err_code code = make_script(e, p, buf_str(&text), false, err);
+    buf_free(&text);
+    return code;
 }
 
 /* --- the vocabulary -------------------------------------------------------------------------------- */
 
-static void echo_put(const void *ctx, struct detok *d, int32_t id, struct buf *out)
+static bool echo_knows(const struct engine *e, int32_t id)
 {
-    const struct echo_script *s = ctx;
-    (void)d; /* words are whole characters */
-    if (id >= ID_NUMBER)
-        buf_printf(out, " %d", (int)(id - ID_NUMBER));
-    else if (id >= ID_PIECE)
-        buf_put_str(out, s->pieces[id - ID_PIECE]);
-    else if (id >= ID_CLOSING)
-        buf_puts(out, closing_words[id - ID_CLOSING]);
+    return words_known(e->echo->words, id);
 }
 
-static bool echo_ends(const void *ctx, int32_t id)
+static struct str echo_spell(const struct engine *e, int32_t id)
+{
+    return words_text(e->echo->words, id);
+}
+
+static void put_text(const void *ctx, struct detok *d, int32_t id, struct buf *out)
+{
+    const struct echo *echo = ctx;
+    (void)d; /* words are whole characters */
+    if (id >= ECHO_NUMBER)
+        buf_printf(out, " %d", (int)(id - ECHO_NUMBER)); /* without making a word of it */
+    else if (id >= ECHO_CLOSING)
+        buf_put_str(out, words_text(echo->words, id));
+}
+
+/* reply_scan_put for a pair of markers. */
+static bool scan(const void *ctx, struct reply_scan *s, int32_t id, bool *ends)
 {
     (void)ctx;
-    return id == ID_END;
+    bool thinks = s->part == REPLY_THOUGHT, text = id >= ECHO_CLOSING;
+    *ends = id == ECHO_END;
+    if (id == ECHO_OPEN && !s->thought && !s->shown) {
+        s->part = REPLY_THOUGHT;
+        s->thought = true;
+    } else if (id == ECHO_CLOSE && thinks) {
+        s->part = REPLY_TEXT;
+    }
+    s->shown |= text && !thinks;
+    return text;
+}
+
+/* --- made-up logits ----------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 33) * 0xff51afd7ed558ccdu; /* MurmurHash3's finisher */
+    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53u;
+    return x ^ x >> 33;
+}
+
+/* Logits that are log-probabilities already. */
+static void make_row(int32_t id, int64_t place, struct logit_summary *row)
+{
+    uint64_t h = mix((uint64_t)id << 32 ^ (uint64_t)place);
+    float first = -(float)(1 + h % 8) / 8;
+    double rest = log1p(-exp((double)first));
+    *row = (struct logit_summary){
+        .max = first, .argmax = id, .log_sum = -(double)first, .n_top = CONFIDENCE_TOP
+    };
+    row->top[0] = id;
+    row->top_logit[0] = first;
+    for (int k = 1; k < row->n_top; k++) {
+        int32_t other = ECHO_NUMBER + 1000 + (int32_t)(h % 1000) + k;
+        row->top[k] = other == id ? ECHO_NUMBER + 3000 : other;
+        row->top_logit[k] = (float)(rest - k * log(2));
+    }
 }
 
 /* --- the engine ------------------------------------------------------------------------------------ */
@@ -217,32 +185,36 @@ static enum err_code echo_open(struct engine *e, const struct engine_config *cfg
     if (e->info.thinking_tokens > e->info.context / 4)
         e->info.thinking_tokens = e->info.context / 4;
     e->echo = mem_zalloc(sizeof *e->echo);
-    e->echo->digits = sampler_open(10);
+    e->echo->words = words_open();
+    e->echo->digits = sampler_open(&kernels_scalar, DIGITS);
     return ERR_OK;
 }
 
 static void echo_close(struct engine *e)
 {
-    if (e->echo)
-        sampler_close(e->echo->digits);
+    if (!e->echo)
+        return;
+    sampler_close(e->echo->digits);
+    words_close(e->echo->words);
     mem_free(e->echo);
 }
 
-static bool echo_admit(struct engine *e, struct sequence *s)
+static enum admission echo_admit(struct engine *e, struct sequence *s)
 {
-    struct spelling spelling = { s->prompt->script,     echo_put, echo_ends, ID_OPEN, ID_CLOSE, closing_ids,
-                                 ARRAY_LEN(closing_ids) };
-    sequence_start(s, &spelling, e->info.context);
-    s->echo = mem_zalloc(sizeof *s->echo);
+    struct spelling raw = { .ctx = e->echo, .put = put_text, .scan = scan };
+    struct spelling chat = {
+        e->echo, put_text, scan, closing_ids, ARRAY_LEN(closing_ids), marker_ids, ARRAY_LEN(marker_ids)
+    };
+    if (!s->started)
+        sequence_start(s, s->prompt->raw ? &raw : &chat, NULL, &e->info);
     s->state = SEQUENCE_DECODE;
-    return true;
+    return ADMITTED;
 }
 
 static void echo_leave(struct engine *e, struct sequence *s)
 {
-    (void)e;
-    mem_free(s->echo);
-    s->echo = NULL;
+    (void)e; /* it holds nothing, and its place in the script stays with it */
+    (void)s;
 }
 
 static void release(struct engine *e)
@@ -250,80 +222,108 @@ static void release(struct engine *e)
     bool any = false;
     for (size_t i = 0; i < e->n_running; i++) {
         struct sequence *s = e->running[i];
-        const struct echo_script *script = s->prompt->script;
-        if (script->act == ACT_HOLD && !s->echo->released) {
-            s->echo->released = true;
+        if (s->prompt->script->act == ACT_HOLD && !s->released) {
+            s->released = true;
             any = true;
         }
     }
     e->echo->release_next = !any;
 }
 
-static bool holds(struct engine *e, const struct sequence *s)
+static bool holds(struct engine *e, struct sequence *s)
 {
     const struct echo_script *script = s->prompt->script;
-    struct echo_state *at = s->echo;
-    bool thinks = s->stage == ENGINE_THINKING || (script->think && !s->thought);
-    if (script->act != ACT_HOLD || thinks || at->answer_at < script->number)
+    bool thinks = sequence_thinks(s) || (script->think && !s->scan.thought);
+    if (script->act != ACT_HOLD || thinks || s->answer_at < script->number)
         return false;
     if (e->echo->release_next) {
-        at->released = true;
+        s->released = true;
         e->echo->release_next = false;
     }
-    return !at->released;
+    return !s->released;
 }
 
-static int32_t next_thought(const struct echo_script *script, struct echo_state *at)
+static int32_t next_thought(const struct echo_script *script, struct sequence *s)
 {
     if (script->act == ACT_PONDER)
-        return ID_NUMBER + (int32_t)(1 + at->thought_at++ % NUMBER_MAX);
-    if (at->thought_at < (int64_t)script->n_thought)
-        return ID_PIECE + (int32_t)at->thought_at++;
-    return ID_CLOSE;
+        return ECHO_NUMBER + (int32_t)(1 + s->thought_at++ % ECHO_NUMBER_MAX);
+    if (s->thought_at < (int64_t)script->n_thought)
+        return script->pieces.ptr[s->thought_at++];
+    return ECHO_CLOSE;
 }
 
-static int32_t next_answer(struct engine *e, const struct sequence *s, double uniform)
+static int32_t next_answer(struct engine *e, struct sequence *s)
 {
-    static const float level[10] = { 0 };
     const struct echo_script *script = s->prompt->script;
-    int64_t at = s->echo->answer_at++;
+    int64_t at = s->answer_at++;
     switch (script->act) {
     case ACT_COUNT:
-    case ACT_HOLD: return at < script->number ? ID_NUMBER + 1 + (int32_t)at : ID_END;
-    case ACT_ENDLESS: return ID_NUMBER + (int32_t)(1 + at % NUMBER_MAX);
-    case ACT_RANDOM:
-        if (at >= script->number)
-            return ID_END;
-        return ID_NUMBER + sampler_pick(e->echo->digits, level, s->params.temperature, s->params.top_p,
-                                        s->params.min_p, uniform);
+    case ACT_HOLD: return at < script->number ? ECHO_NUMBER + 1 + (int32_t)at : ECHO_END;
+    case ACT_ENDLESS: return ECHO_NUMBER + (int32_t)(1 + at % ECHO_NUMBER_MAX);
     default:
         if (script->act == ACT_RELEASE && at == 0)
             release(e);
         at += (int64_t)script->n_thought;
-        return at < (int64_t)script->n_pieces ? ID_PIECE + (int32_t)at : ID_END;
+        return at < (int64_t)script->pieces.len ? script->pieces.ptr[at] : ECHO_END;
     }
+}
+
+static void put_digit(struct engine *e, struct sequence *s, double uniform)
+{
+    static const float level[DIGITS] = { 0 };
+    const struct engine_params *p = &s->params;
+    struct logit_summary row;
+    kernels_scalar.summarize_logits(level, DIGITS, DIGITS, &row);
+    int32_t digit = sampler_pick(e->echo->digits, level, &row, p->temperature, p->top_p, p->min_p, uniform);
+    for (int i = 0; i < row.n_top; i++)
+        row.top[i] += ECHO_NUMBER;
+    s->answer_at++;
+    batch_token(e, s, ECHO_NUMBER + digit, &row, level[digit]);
+}
+
+static bool is_random(const struct sequence *s)
+{
+    const struct echo_script *script = s->prompt->script;
+    return script->act == ACT_RANDOM && s->answer_at < script->number;
 }
 
 static void advance(struct engine *e, struct sequence *s)
 {
     const struct echo_script *script = s->prompt->script;
     double uniform = rng_unit(&s->rng);
-    if (script->act == ACT_FAIL && s->echo->answer_at == (int64_t)(script->n_pieces - script->n_thought)) {
+    if (script->act == ACT_FAIL && s->answer_at == (int64_t)(script->pieces.len - script->n_thought)) {
         struct err err;
         err_set(&err, ERR_SERVER, NULL, "The echo engine was asked to fail.");
         batch_fail(e, s, &err);
         return;
     }
-    int32_t id = -1; /* where the next token is forced, nobody asks the model */
-    if (sequence_forced(s) >= 0)
-        ;
-    else if (s->stage == ENGINE_THINKING)
-        id = next_thought(script, s->echo);
-    else if (script->think && !s->thought)
-        id = ID_OPEN;
-    else
-        id = next_answer(e, s, uniform);
-    batch_token(e, s, id);
+    if (sequence_forced(s) >= 0) { /* nobody asks the model */
+        batch_token(e, s, -1, NULL, 0);
+        return;
+    }
+    int32_t id;
+    if (sequence_thinks(s)) {
+        id = next_thought(script, s);
+    } else if (script->think && !s->scan.thought) {
+        id = ECHO_OPEN;
+    } else if (is_random(s)) {
+        put_digit(e, s, uniform);
+        return;
+    } else {
+        id = next_answer(e, s);
+    }
+    struct logit_summary row;
+    make_row(id, s->output_tokens, &row);
+    batch_token(e, s, id, &row, row.max);
+}
+
+static void tell_prompt(struct engine *e, struct sequence *s)
+{
+    while (s->prompt_told < s->prompt->tokens) {
+        struct logit_summary row;
+        make_row(s->prompt->ids.ptr[s->prompt_told], s->prompt_told, &row);
+        batch_prompt_token(e, s, s->prompt_told ? &row : NULL, row.max);
+    }
 }
 
 static bool echo_step(struct engine *e)
@@ -331,9 +331,14 @@ static bool echo_step(struct engine *e)
     bool advanced = false;
     for (size_t i = 0; i < e->n_running; i++) {
         struct sequence *s = e->running[i];
-        if (holds(e, s))
+        if (s->params.prompt_logprobs)
+            tell_prompt(e, s);
+        if (s->params.tokens_max == 0)
+            batch_done(e, s);
+        else if (!holds(e, s))
+            advance(e, s);
+        else
             continue;
-        advance(e, s);
         advanced = true;
     }
     return advanced;
@@ -343,7 +348,11 @@ const struct engine_ops engine_echo = {
     .kind = "echo",
     .open = echo_open,
     .close = echo_close,
-    .prompt = echo_prompt,
+    .chat = echo_chat,
+    .text = echo_text,
+    .ids = echo_ids,
+    .knows = echo_knows,
+    .spell = echo_spell,
     .admit = echo_admit,
     .leave = echo_leave,
     .step = echo_step,

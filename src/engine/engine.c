@@ -1,5 +1,5 @@
 /*
- * engine.c - the front door: which kind, prompts' references, and the sending side of the commands.
+ * engine.c - the front door: which kind, prompts and their references, and the sending side of the commands.
  *
  * Commands are pushed, never waited for: a caller may be the one that the engine's sink waits for. They
  * are bounded all the same, by ENGINE_WAITING_MAX for submissions and by live sequences for cancels.
@@ -76,32 +76,100 @@ const struct engine_info *engine_info(const struct engine *e)
     return &e->info;
 }
 
+void engine_stats(const struct engine *e, struct engine_stats *out)
+{
+    const struct counters *c = &e->counters;
+    int64_t live = atomic_load(&e->live);
+    *out = (struct engine_stats){
+        .running = atomic_load(&c->running),
+        .generated = atomic_load(&c->generated),
+        .prefilled = atomic_load(&c->prefilled),
+        .cached = atomic_load(&c->cached),
+        .preempted = atomic_load(&c->preempted),
+        .steps = atomic_load(&c->steps),
+        .kv_pages = atomic_load(&c->kv_pages),
+        .kv_pages_used = atomic_load(&c->kv_pages_used),
+        .kv_pages_kept = atomic_load(&c->kv_pages_kept),
+        .kv_page_bytes = atomic_load(&c->kv_page_bytes),
+        .kv_pages_evicted = atomic_load(&c->kv_pages_evicted),
+    };
+    /* Read at two moments: sequences that have ended since then are still among the running. */
+    out->waiting = live > out->running ? live - out->running : 0;
+}
+
 int64_t engine_tokens_generated(const struct engine *e)
 {
-    return atomic_load(&e->generated);
+    return atomic_load(&e->counters.generated);
+}
+
+struct str engine_token_text(const struct engine *e, int32_t id)
+{
+    return e->ops->knows(e, id) ? e->ops->spell(e, id) : (struct str){ 0 };
 }
 
 /* --- prompts --------------------------------------------------------------------------------------- */
 
-enum err_code engine_prompt_open(struct engine_prompt **out, const struct engine *e,
-                                 const struct engine_chat *chat, struct err *err)
+static struct engine_prompt *prompt_new(bool raw)
 {
     struct engine_prompt *p = mem_zalloc(sizeof *p);
     atomic_init(&p->refs, 1);
-    enum err_code code = e->ops->prompt(e, chat, p, err);
+    p->raw = raw;
+    return p;
+}
+
+/* Hands p over when all went well, else lets go of it. */
+static enum err_code hand_over(struct engine_prompt **out, const struct engine *e, struct engine_prompt *p,
+                               enum err_code code, struct err *err)
+{
+    const char *what = p->raw ? "prompt" : "messages";
     if (!code && p->tokens >= e->info.context)
-        code =
-            err_set(err, ERR_CONTEXT_LENGTH, "messages",
-                    "This model's maximum context length is %lld tokens. However, your messages resulted in "
-                    "%s%lld tokens. Please reduce the length of the messages.",
-                    (long long)e->info.context, p->at_least ? "at least " : "", (long long)p->tokens);
+        code = err_set(err, ERR_CONTEXT_LENGTH, what,
+                       "This model's maximum context length is %lld tokens. However, your %s resulted in "
+                       "%s%lld tokens. Please reduce the length of the %s.",
+                       (long long)e->info.context, what, p->at_least ? "at least " : "", (long long)p->tokens,
+                       what);
+    if (!code && p->tokens == 0)
+        code = err_set(err, ERR_INVALID_VALUE, what, "%s",
+                       p->raw ? "The prompt is empty." : "The conversation is empty.");
     if (code) {
         engine_prompt_unref(p);
         return code;
     }
-    assert(p->tokens > 0);
+    assert((int64_t)p->ids.len == p->tokens);
     *out = p;
     return ERR_OK;
+}
+
+enum err_code engine_prompt_open(struct engine_prompt **out, const struct engine *e,
+                                 const struct engine_chat *chat, struct err *err)
+{
+    struct engine_prompt *p = prompt_new(false);
+    return hand_over(out, e, p, e->ops->chat(e, chat, p, err), err);
+}
+
+enum err_code engine_prompt_open_text(struct engine_prompt **out, const struct engine *e, struct str text,
+                                      bool special, struct err *err)
+{
+    struct engine_prompt *p = prompt_new(true);
+    return hand_over(out, e, p, e->ops->text(e, text, special, p, err), err);
+}
+
+enum err_code engine_prompt_open_ids(struct engine_prompt **out, const struct engine *e, const int32_t *ids,
+                                     size_t n, struct err *err)
+{
+    struct engine_prompt *p = prompt_new(true);
+    p->tokens = (int64_t)n;
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; i < n && p->tokens < e->info.context && !code; i++) {
+        ids_put(&p->ids, ids[i]);
+        if (!e->ops->knows(e, ids[i]))
+            code =
+                err_set(err, ERR_INVALID_VALUE, "prompt",
+                        "Token %lld of the prompt, %d, is not in the vocabulary.", (long long)i, (int)ids[i]);
+    }
+    if (!code && n > 0 && p->ids.len == n)
+        code = e->ops->ids(e, p, err);
+    return hand_over(out, e, p, code, err);
 }
 
 struct engine_prompt *engine_prompt_ref(struct engine_prompt *p)
@@ -123,6 +191,11 @@ void engine_prompt_unref(struct engine_prompt *p)
 int64_t engine_prompt_tokens(const struct engine_prompt *p)
 {
     return p->tokens;
+}
+
+const int32_t *engine_prompt_ids(const struct engine_prompt *p)
+{
+    return p->ids.ptr;
 }
 
 /* --- sequences ------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * It does not know why a sequence is run, so the same reasoning drives a local model, a remote one
  * and the echo engine of the tests. What bounds a sequence (budget, closing text, stops) travels with its
  * submission, so what it generates never depends on when a message arrives; the same seed gives the same
- * tokens alone and in a batch.
+ * tokens alone and in a batch. Sequences whose prompts begin alike share what is computed of them.
  *
  * Threads:   any thread may call; the sink runs on the engine's thread and does no more than post to a mailbox.
  * Ownership: prompts are reference-counted; an event is valid until the sink returns.
@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "kernel/kernel.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -24,11 +25,43 @@ struct engine;
 struct engine_prompt; /* a conversation, made ready for this engine: rendered and tokenised */
 
 enum engine_stage { ENGINE_THINKING, ENGINE_ANSWER };
-enum engine_kind { ENGINE_TEXT, ENGINE_DONE, ENGINE_FAILED };
+enum engine_kind {
+    ENGINE_PROMPT, /* one token of the prompt with its log-probability, where that was asked for */
+    ENGINE_TEXT,
+    ENGINE_DONE,
+    ENGINE_FAILED
+};
 enum engine_finish {
     FINISH_STOP,   /* the model ended its turn, or a stop string was found */
     FINISH_LENGTH, /* tokens_max, or the end of the context */
     FINISH_CANCELLED
+};
+
+#define ENGINE_TOP_LOGPROBS_MAX 20
+
+/* One token as the model saw it: natural logarithms of probabilities at temperature 1, before top-p and min-p. */
+struct engine_token {
+    int32_t id;    /* -1: none in this event */
+    float logprob; /* of id; NAN for forced tokens and a prompt's first */
+    float
+        confidence; /* -(1/k) sum of the logprobs of the k likeliest, k = min(20, vocabulary): high is peaked (arXiv 2508.15260) */
+    int n_top;      /* alternatives asked for by top_logprobs, best first; engine_token_text spells them */
+    struct {
+        int32_t id;
+        float logprob;
+    } top[ENGINE_TOP_LOGPROBS_MAX];
+};
+
+/* Confidence of a sequence so far (arXiv 2508.15260, section 3): windows of `window` tokens that the model chose. All NAN
+ * until there is a first token; the windows' figures until one is full. */
+struct engine_confidence {
+    int64_t tokens; /* that the model chose: forced ones do not count */
+    int window;
+    float mean_logprob; /* of the chosen tokens */
+    float mean;         /* of token confidence */
+    float last_window;  /* mean over the newest window; at the end: the tail confidence */
+    float lowest_window;
+    float bottom_tenth; /* mean of the lowest tenth of windows; only in ENGINE_DONE */
 };
 
 struct engine_event {
@@ -38,6 +71,8 @@ struct engine_event {
      * brought none (a marker, half a character). */
     enum engine_stage stage;
     struct str text;
+    struct engine_token token; /* ENGINE_PROMPT and ENGINE_TEXT */
+    struct engine_confidence confidence;
     /* Totals of the sequence so far, in tokens. thinking counts the markers and forced tokens too, so
      * output - thinking is what belongs to the visible answer. */
     int64_t output_tokens, thinking_tokens;
@@ -59,7 +94,9 @@ struct engine_config {
     const char *model_path; /* NULL: bundled */
     int threads;
     int64_t context, kv_bytes_max;
-    int sequences_max; /* computed side by side; more wait in order */
+    enum kv_type kv_type;
+    unsigned cpu_mask; /* CPU_* bits that may be used */
+    int sequences_max; /* computed side by side; more wait */
 };
 
 struct engine_info {
@@ -68,14 +105,23 @@ struct engine_info {
     int64_t context;         /* tokens of prompt and output together */
     int64_t thinking_tokens; /* nominal length of a thought (REASONING.md 1.4's T) */
     bool thinks;             /* the model marks thinking and has a template that asks for it */
+    int32_t vocabulary;      /* tokens; 0 where the engine does not say */
 };
+
+/* Which sequences go first when not all fit: whoever waits for an answer on the line, then the rest. */
+enum engine_priority { ENGINE_INTERACTIVE, ENGINE_BACKGROUND };
 
 /* How one sequence is to be generated. Strings are copied at submission. */
 struct engine_params {
+    enum engine_priority priority;
+    uint64_t group;        /* sequences of one request; groups of one priority take turns */
+    int top_logprobs;      /* alternatives a token's event brings, 0 .. ENGINE_TOP_LOGPROBS_MAX */
+    bool prompt_logprobs;  /* ENGINE_PROMPT for each token of the prompt before the first ENGINE_TEXT */
     uint64_t seed, stream; /* branch i of a request draws from (seed, i) */
     double temperature;    /* 0: greedy */
     double top_p, min_p;   /* 1 and 0: off */
-    int64_t tokens_max;    /* generated in all, > 0; the context's end binds too */
+    int64_t
+        tokens_max; /* generated in all, > 0 (0 with prompt_logprobs: only the prompt is read); the context's end binds too */
     int64_t
         think_tokens_max; /* thinking before the closing text is forced; -1: no bound but tokens_max - answer_tokens_min */
     int64_t
@@ -101,10 +147,20 @@ struct engine_chat {
  * token (message gives both numbers), ERR_INVALID_VALUE from the template. *out has one reference. */
 enum err_code engine_prompt_open(struct engine_prompt **out, const struct engine *e,
                                  const struct engine_chat *chat, struct err *err);
+/* Text as it stands, without template: for completions. special: control tokens in it are found. */
+enum err_code engine_prompt_open_text(struct engine_prompt **out, const struct engine *e, struct str text,
+                                      bool special, struct err *err);
+/* Token ids. ERR_INVALID_VALUE: one is not of the vocabulary; ERR_CONTEXT_LENGTH as above. */
+enum err_code engine_prompt_open_ids(struct engine_prompt **out, const struct engine *e, const int32_t *ids,
+                                     size_t n, struct err *err);
 struct engine_prompt *engine_prompt_ref(struct engine_prompt *p);
 void engine_prompt_unref(struct engine_prompt *p); /* NULL is fine */
 int64_t engine_prompt_tokens(const struct engine_prompt *p);
+const int32_t *engine_prompt_ids(const struct engine_prompt *p); /* [tokens] */
+/* The bytes that a token stands for, half characters as they are; a control token's own spelling. Any thread. */
+struct str engine_token_text(const struct engine *e, int32_t id);
 
+#define ENGINE_WAITING_MAX 65536 /* sequences that may wait, beside the sequences_max that run */
 /* seq is the caller's choice, not in use. The engine takes its own reference to prompt. False: the engine
  * has more waiting than it accepts; nothing will be sent for seq. */
 bool engine_submit(struct engine *e, uint64_t seq, struct engine_prompt *prompt,
@@ -112,7 +168,20 @@ bool engine_submit(struct engine *e, uint64_t seq, struct engine_prompt *prompt,
 /* The sequence ends with FINISH_CANCELLED within one step; one that has ended already is fine. */
 void engine_cancel(struct engine *e, uint64_t seq);
 
-/* Tokens generated since the start, over all sequences: what tests of cancelling count. */
+/* Where the engine stands, as of its last step. Any thread. */
+struct engine_stats {
+    int64_t running, waiting; /* sequences now */
+    /* Since the start. */
+    int64_t generated; /* tokens; cancelled and failed sequences' too */
+    int64_t prefilled; /* tokens that were read: of prompts, and again of sequences that had stepped back */
+    int64_t cached;    /* tokens that need not be read: found as they were admitted */
+    int64_t preempted; /* how often a running sequence stepped back for another */
+    int64_t steps;
+    /* Pages of keys and values: of sequences, kept for later prompts, given up; all 0 for an engine without. */
+    int64_t kv_pages, kv_pages_used, kv_pages_kept, kv_page_bytes, kv_pages_evicted;
+};
+void engine_stats(const struct engine *e, struct engine_stats *out);
+/* The same as stats.generated, and never behind an event that was sent: what tests of cancelling count. */
 int64_t engine_tokens_generated(const struct engine *e);
 
 #endif

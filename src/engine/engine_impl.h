@@ -1,11 +1,16 @@
 /*
  * engine_impl.h - what the files of this folder share.
  *
- * engine.c   the front door: kinds, prompts' references, the command mailbox's sending side
- * batch.c    the engine's thread: commands between steps, admission in order, events out
- * sequence.c one sequence's tokens: stages, budgets, forced closing, stops (knows no model)
- * sampler.c  logits to one token
- * local.c    a model on this machine, chat.c its chat format; echo.c: no model, for tests
+ * engine.c     the front door: kinds, prompts and their references, the command mailbox's sending side
+ * batch.c      the engine's thread: commands between steps, who is admitted and who has to step back, events out
+ * queue.c      who waits: classes, groups that take turns, those that stepped back
+ * sequence.c   one sequence's tokens: stages, budgets, forced closing, stops (knows no model)
+ * confidence.c log-probabilities of a token, confidence of a sequence
+ * sampler.c    logits to one token
+ * local.c      a model on this machine: opening it, prompts, vocabulary; chat.c its chat format
+ * room.c       local: keys and values: beginnings that are shared, admission by memory
+ * step.c       local: rows of one step, tokens out of their logits
+ * echo.c       no model, for tests; script.c what it will say, words.c its vocabulary
  *
  * A kind (struct engine_ops) only says how sequences advance by a token; everything that a caller can
  * observe about order, budgets and endings is in batch.c and sequence.c and the same for all kinds.
@@ -19,22 +24,20 @@
 #include "base/rng.h"
 #include "base/thread.h"
 #include "engine/engine.h"
+#include "model/model.h"
 #include "text/text.h"
 
 #include <stdatomic.h>
 #include <uthash.h>
-
-/* Sequences that may wait behind those being computed; more make engine_submit answer false. */
-#define ENGINE_WAITING_MAX 65536
 
 /* --- prompts --------------------------------------------------------------------------------------- */
 
 struct engine_prompt {
     atomic_int refs;
     int64_t tokens;
-    bool at_least;           /* tokens is a lower bound, and above the context already */
-    enum engine_stage start; /* the stage the rendered text ends in */
-    struct ids ids;          /* local: [tokens] */
+    bool at_least;  /* tokens is a lower bound, and above the context already */
+    bool raw;       /* text or ids as they stand: markers in the reply are text like any other */
+    struct ids ids; /* [tokens] */
     struct echo_script *script;
     void (*free_script)(struct echo_script *); /* echo; so that a prompt may outlive its engine */
 };
@@ -44,17 +47,40 @@ struct engine_prompt {
 struct chat_format {
     struct tokenizer *tokenizer;
     struct chat_template *chat;
-    bool chat_switches;     /* the template reads enable_thinking or thinking */
-    size_t token_bytes_max; /* of the longest token */
-    int32_t open, close;    /* thinking markers, both -1 for a model that does not think */
+    struct reply_format *reply; /* how a reply marks its thoughts */
+    bool chat_switches;         /* the template reads enable_thinking or thinking */
+    size_t token_bytes_max;     /* of the longest token */
 };
 /* source: the file's template or NULL. A format whose opening failed is freed too. */
 enum err_code chat_format_open(struct chat_format *f, const struct vocabulary *vocabulary, const char *source,
                                struct err *err);
 void chat_format_free(struct chat_format *f);
-/* Fills tokens, start and ids; a text that cannot fit into context is not tokenised (at_least). */
+/* Fills tokens and ids; a text that cannot fit into context is not tokenised (at_least). */
 enum err_code chat_format_prompt(const struct chat_format *f, int64_t context, const struct engine_chat *chat,
                                  struct engine_prompt *p, struct err *err);
+enum err_code chat_format_text(const struct chat_format *f, int64_t context, struct str text, bool special,
+                               struct engine_prompt *p, struct err *err);
+
+/* --- confidence (confidence.c) --------------------------------------------------------------------------- */
+
+#define CONFIDENCE_TOP 20 /* k of a token's confidence */
+
+struct confidence {
+    int window;
+    double *sums; /* [n + 1] of the first tokens' confidences: any window's sum is one difference */
+    size_t n, cap;
+    double logprobs, lowest; /* sum; the least of the windows' sums */
+};
+void confidence_init(struct confidence *c, int64_t thinking_tokens);
+void confidence_free(struct confidence *c);
+/* What the model said of token id, whose logit is given: fills all of out. */
+void confidence_token(struct engine_token *out, const struct logit_summary *row, int32_t id, float logit,
+                      int n_top);
+/* A token of which the model was not asked. */
+void confidence_no_token(struct engine_token *out, int32_t id);
+void confidence_put(struct confidence *c, const struct engine_token *t);
+/* done: with bottom_tenth, which costs a pass over all windows. */
+void confidence_get(const struct confidence *c, bool done, struct engine_confidence *out);
 
 /* --- one sequence's tokens (sequence.c) ------------------------------------------------------------- */
 
@@ -62,10 +88,12 @@ enum err_code chat_format_prompt(const struct chat_format *f, int64_t context, c
 struct spelling {
     const void *ctx;
     void (*put)(const void *ctx, struct detok *d, int32_t id, struct buf *out); /* appends whole characters */
-    bool (*ends)(const void *ctx, int32_t id);                                  /* ends the model's turn */
-    int32_t open, close;    /* thinking markers; both -1 for a model without */
-    const int32_t *closing; /* [n_closing] tokens of the sentence that ends a thought early */
+    /* As reply_scan_put. */
+    bool (*scan)(const void *ctx, struct reply_scan *scan, int32_t id, bool *ends);
+    const int32_t *closing; /* [n_closing] the sentence that ends a thought early */
     size_t n_closing;
+    const int32_t *markers; /* [n_markers] what ends it for the model; 0: a sequence that does not think */
+    size_t n_markers;
 };
 
 enum sequence_state { SEQUENCE_WAITING, SEQUENCE_PREFILL, SEQUENCE_DECODE, SEQUENCE_ENDED };
@@ -78,41 +106,52 @@ struct sequence {
     struct rng rng;
 
     /* Fixed at the start, in tokens. */
+    bool started;
     int64_t tokens_max; /* params' and the context's, whichever is less */
     int64_t think_max;  /* thinking after which closing is forced */
-    bool closing_text;  /* there is room to force the sentence too, not only the marker */
+    bool closing_text;  /* there is room to force the sentence too, not only the markers */
 
+    struct reply_scan scan;
     enum engine_stage stage;
     bool blank_so_far; /* nothing but blanks came in this stage: they are not shown */
-    bool thought;      /* it has thought or does: there is one thought */
     bool forcing;      /* the closing tokens are being forced; forced_at is the next */
     size_t forced_at;
     bool closed_by_budget;
     int64_t output_tokens, thinking_tokens;
-    int32_t token; /* the last one, which the model reads next */
+    struct ids out; /* [output_tokens]; the model reads the last one next */
+    bool own;       /* the model chose the last one */
     enum engine_finish finish;
     struct detok detok;
     struct stop_scan stops;
     struct buf piece, text; /* of the last token: as spelled, and as shown */
     enum engine_stage text_stage;
+    struct confidence confidence;
 
-    /* batch.c's and the kinds' */
+    /* batch.c's, queue.c's and the kinds' */
     enum sequence_state state;
-    struct kv *kv;    /* local */
-    size_t prompt_at; /* local: prompt tokens given to the model */
-    struct echo_state *echo;
-    struct sequence *prev, *next; /* waiting list */
-    UT_hash_handle hh;            /* live sequences by id */
+    uint64_t ticket;               /* order of first coming to the head of the queue; 0: not yet */
+    struct queue_group *turn;      /* the group it waits in, before it has a ticket */
+    int64_t cached_tokens;         /* of the prompt, when it was first admitted */
+    uint64_t refused_at;           /* local: e->departures when there was no memory for it, + 1 */
+    struct kv *kv;                 /* local */
+    int64_t prompt_told;           /* tokens of the prompt whose log-probabilities were sent */
+    int64_t store_at;              /* local: others wait until so much of the prompt is stored; 0: none */
+    int64_t thought_at, answer_at; /* echo: places in the script */
+    bool released;                 /* echo */
+    struct sequence *prev, *next;  /* waiting list */
+    UT_hash_handle hh;             /* live sequences by id */
 };
 
-/* prompt gains a reference. context: tokens of prompt and output together. */
+/* prompt gains a reference. */
 struct sequence *sequence_open(uint64_t id, struct engine_prompt *prompt, const struct engine_params *params);
 void sequence_close(struct sequence *s); /* NULL is fine */
-/* Once, before the first token; sets the bounds. */
-void sequence_start(struct sequence *s, const struct spelling *spelling, int64_t context);
+/* Once, before the first token; sets the bounds. format: NULL where spelling.scan needs none. */
+void sequence_start(struct sequence *s, const struct spelling *spelling, const struct reply_format *format,
+                    const struct engine_info *info);
 /* The next token when it is not the model's choice, else -1: then no logits are needed. */
 int32_t sequence_forced(const struct sequence *s);
-/* Takes the next token: the forced one where there is one, else chosen. s->token is what became of it,
+bool sequence_thinks(const struct sequence *s); /* now */
+/* Takes the next token: the forced one where there is one, else chosen. The last of s->out is what became of it,
  * s->text what it shows of s->text_stage. True: the sequence ended, by s->finish. */
 bool sequence_put(struct sequence *s, int32_t chosen);
 /* Ends it here: s->text is what was held back and may be shown. */
@@ -120,31 +159,71 @@ void sequence_cancel(struct sequence *s);
 
 /* --- sampling (sampler.c) --------------------------------------------------------------------------- */
 
-struct sampler; /* scratch for one vocabulary size, reused for every sequence of one engine */
-struct sampler *sampler_open(size_t n_vocab);
+struct sampler; /* scratch for one vocabulary size and one thread, reused for every row */
+struct sampler *sampler_open(const struct kernels *k, size_t n_vocab);
 void sampler_close(struct sampler *s); /* NULL is fine */
-/* uniform in [0, 1). -1: no logit is finite, or one is +inf. Logits are not changed. */
-int32_t sampler_pick(struct sampler *s, const float *logits, double temperature, double top_p, double min_p,
-                     double uniform);
+/* How sampler_pick wants its row summarised: the k of summarize_logits, at least CONFIDENCE_TOP. */
+size_t sampler_top(double temperature, double top_p, double min_p);
+/* row: of these logits, with at least sampler_top of the largest. uniform in [0, 1). -1: no logit is finite, or one
+ * is +inf. */
+int32_t sampler_pick(struct sampler *s, const float *logits, const struct logit_summary *row,
+                     double temperature, double top_p, double min_p, double uniform);
+
+/* --- who waits (queue.c) ------------------------------------------------------------------------------ */
+
+/*
+ * Of each class a list of those that have a ticket (the next ones, those that wait for another's prefill, those that
+ * stepped back), in the order of tickets, and a ring of groups behind it.
+ */
+struct queue {
+    struct sequence *ahead; /* list */
+    size_t n_ahead;
+    struct queue_group *ring;   /* list: the head's turn is next */
+    struct queue_group *groups; /* hash: those that have somebody waiting */
+    uint64_t *tickets;          /* the engine's counter */
+};
+void queue_put(struct queue *q, struct sequence *s); /* a new one, at the end of its group */
+struct sequence *queue_turn(struct queue *q);        /* the next group's next gets its ticket; NULL: none */
+void queue_put_back(struct queue *q, struct sequence *s); /* one that has a ticket */
+void queue_remove(struct queue *q, struct sequence *s);
 
 /* --- kinds ----------------------------------------------------------------------------------------- */
 
-/* All but prompt run on the engine's thread. */
+enum admission {
+    ADMITTED,
+    ADMIT_LATER, /* a running sequence is computing what this one would: others may go before it */
+    ADMIT_FULL   /* there is no room now; never said by an engine that runs nothing */
+};
+
+/* All but the prompts and the spelling run on the engine's thread. */
 struct engine_ops {
     const char *kind;
     enum err_code (*open)(struct engine *e, const struct engine_config *cfg,
                           struct err *err); /* fills info */
     void (*close)(struct engine *e);        /* also after a failed open */
-    enum err_code (*prompt)(const struct engine *e, const struct engine_chat *chat, struct engine_prompt *p,
-                            struct err *err); /* any thread; fills tokens, start, ids or script */
-    /* Reserves all that the sequence may ever need and calls sequence_start. False: there is no room now; an
-     * engine that runs nothing has room for any prompt that it accepted. */
-    bool (*admit)(struct engine *e, struct sequence *s);
-    void (*leave)(struct engine *e, struct sequence *s); /* gives it back; only after admit */
+    /* Any thread; each fills tokens and ids, and script where the kind has one. */
+    enum err_code (*chat)(const struct engine *e, const struct engine_chat *chat, struct engine_prompt *p,
+                          struct err *err);
+    enum err_code (*text)(const struct engine *e, struct str text, bool special, struct engine_prompt *p,
+                          struct err *err);
+    enum err_code (*ids)(const struct engine *e, struct engine_prompt *p,
+                         struct err *err); /* p->ids is filled */
+    bool (*knows)(const struct engine *e, int32_t id);
+    struct str (*spell)(const struct engine *e, int32_t id); /* id is known */
+    /* Calls sequence_start the first time, and sets the state. */
+    enum admission (*admit)(struct engine *e, struct sequence *s);
+    void (*leave)(struct engine *e, struct sequence *s); /* gives room back, also to be admitted again */
     /* One step of the running sequences, telling batch of every token. False: none could advance. */
     bool (*step)(struct engine *e);
+    void (*usage)(const struct engine *e, struct kv_usage *out); /* NULL: the kind has no memory to tell of */
 };
 extern const struct engine_ops engine_local, engine_echo;
+
+/* What engine_stats tells, as the engine's thread last wrote it. */
+struct counters {
+    atomic_llong generated, prefilled, cached, preempted, steps;
+    atomic_llong running, kv_pages, kv_pages_used, kv_pages_kept, kv_page_bytes, kv_pages_evicted;
+};
 
 struct engine {
     const struct engine_ops *ops;
@@ -153,15 +232,17 @@ struct engine {
     struct mailbox *commands;
     struct mailbox *opened; /* one message: how ops->open went */
     struct thread thread;
-    atomic_llong generated; /* tokens */
-    atomic_llong live;      /* sequences submitted and not ended */
+    struct counters counters;
+    atomic_llong live; /* sequences submitted and not ended */
     int sequences_max;
 
     /* The engine's thread only. */
-    struct sequence **running; /* [n_running], in order of admission */
-    size_t n_running;
-    struct sequence *waiting; /* list */
-    struct sequence *by_id;   /* hash of running and waiting */
+    struct sequence **running; /* [n_running], neighbours' prompts begin alike */
+    size_t n_running, n_background;
+    struct queue queues[2]; /* by priority */
+    uint64_t tickets;
+    uint64_t departures;    /* how often room was given back */
+    struct sequence *by_id; /* hash of running and waiting */
     bool closing;
     struct local *local;
     struct echo *echo;
@@ -182,8 +263,84 @@ struct batch_start { /* what the thread is started with; lives until opened has 
     struct err *err;
 };
 void batch_run(void *batch_start);
-/* For the kinds' step: gives one token to s and tells the sink; s is SEQUENCE_ENDED when it was the last. */
-void batch_token(struct engine *e, struct sequence *s, int32_t chosen);
+/* For the kinds' step. One token for s and word of it to the sink; s is SEQUENCE_ENDED when it was the last. row: what
+ * the model said, NULL where it was not asked; logit: chosen's. */
+void batch_token(struct engine *e, struct sequence *s, int32_t chosen, const struct logit_summary *row,
+                 float logit);
+/* Word of the prompt's next token; row as above, NULL for the first. */
+void batch_prompt_token(struct engine *e, struct sequence *s, const struct logit_summary *row, float logit);
+/* The prompt was all there was to read. */
+void batch_done(struct engine *e, struct sequence *s);
 void batch_fail(struct engine *e, struct sequence *s, const struct err *err);
+/* s goes before t: when room is short, t steps back first. */
+bool batch_before(const struct sequence *s, const struct sequence *t);
+/* The last of the running by that order steps back to wait, which gives its room back. */
+struct sequence *batch_step_back(struct engine *e);
+
+/* --- a local model (local.c, room.c, step.c) ------------------------------------------------------------- */
+
+struct local {
+    struct model *model;
+    struct chat_format format;
+    struct ids closing; /* the sentence that ends a thought early */
+    struct step *step;
+    struct ids history; /* room.c's scratch */
+};
+void local_start(struct engine *e, struct sequence *s); /* sequence_start with the model's spelling */
+
+/* What a sequence has to have read: its prompt, then what followed. */
+int64_t room_history(const struct sequence *s);
+int32_t room_token(const struct sequence *s, int64_t at);
+int64_t room_context(const struct model *m, int64_t context); /* as much of it as there is memory for */
+enum admission room_admit(struct engine *e, struct sequence *s);
+void room_leave(struct engine *e, struct sequence *s);
+/* One more token's room for each decoding sequence; some may have to step back for it. */
+void room_reserve(struct engine *e);
+/* After a step: stores what others wait for. */
+void room_share(struct engine *e);
+
+struct step *step_open(struct model *m, size_t sequences_max);
+void step_close(struct step *t); /* NULL is fine */
+bool step_run(struct engine *e);
+
+/* --- the echo engine (echo.c, script.c, words.c) ------------------------------------------------------------ */
+
+/* Ids: a few controls with fixed spellings, the closing sentence, words as they are first seen, and numbers. */
+enum {
+    ECHO_OPEN,
+    ECHO_CLOSE,
+    ECHO_END,
+    ECHO_MESSAGE,
+    ECHO_TURN,
+    ECHO_CLOSING,
+    ECHO_CLOSING_END = ECHO_CLOSING + 5
+};
+#define ECHO_NUMBER     (1 << 30) /* + n spells " n" */
+#define ECHO_NUMBER_MAX 1000000
+
+struct words; /* a vocabulary that grows; any thread */
+struct words *words_open(void);
+void words_close(struct words *w); /* NULL is fine */
+enum err_code words_id(struct words *w, struct str text, int32_t *out,
+                       struct err *err); /* ERR_BUSY: it is full */
+bool words_known(struct words *w, int32_t id);
+struct str words_text(struct words *w, int32_t id); /* of one that is known; lives as long as w */
+
+enum echo_act { ACT_REPEAT, ACT_COUNT, ACT_ENDLESS, ACT_PONDER, ACT_RANDOM, ACT_HOLD, ACT_RELEASE, ACT_FAIL };
+/* What the model will say to one prompt. Read-only once made, shared by the prompt's sequences. */
+struct echo_script {
+    struct ids pieces; /* the thought's first, then the answer's */
+    size_t n_thought;
+    enum echo_act act;
+    int64_t number; /* of /count, /random and /hold */
+    bool think;
+};
+/* message: what the model is to answer. ERR_INVALID_VALUE: a directive's number. */
+enum err_code script_open(struct echo_script **out, struct words *w, struct str message, bool think,
+                          struct err *err);
+void script_close(struct echo_script *s); /* NULL is fine */
+/* Appends a text's words: each with the blanks before it, the last with those behind it. */
+enum err_code script_words(struct words *w, struct str text, struct ids *ids, struct err *err);
+size_t script_count(struct str text); /* how many they are */
 
 #endif

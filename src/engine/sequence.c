@@ -1,19 +1,22 @@
 /*
  * sequence.c - one sequence as a state machine over its tokens.
  *
- * A sequence thinks, then answers. The stages are told apart by the model's own markers, which are tokens
- * and are never shown. What this file guarantees, whatever the model does:
+ * A sequence thinks, then answers. What part of a reply a token belongs to, text/'s reply_scan says from the model's
+ * own markers, which are tokens and are never shown. What this file guarantees, whatever the model does:
  *
  *   - thinking never takes the answer's room: out of the tokens there are (tokens_max or the rest of the
  *     context), answer_tokens_min and the closing tokens are kept free;
- *   - at the bound the closing sentence and the closing marker are forced, token by token, as if the model
+ *   - at the bound the closing sentence and the closing markers are forced, token by token, as if the model
  *     had written them; they count as output and as thinking. A bound of 0, or one that leaves no room for
- *     the sentence, closes with the marker alone;
+ *     the sentence, closes with the markers alone;
  *   - a turn that ends inside the thought closes the thought instead, so that there is an answer;
- *   - markers after that are taken out: models that were closed by force like to close a second time;
+ *   - markers after that are taken out: models that were closed by force like to close a second time. What a
+ *     format thinks between two parts of its answer counts as thinking and is not shown: a stage is never gone
+ *     back to;
  *   - blanks around the markers are layout, not text: a thought and an answer after a thought start with
  *     their first visible character;
- *   - stop strings are looked for in what is shown of the answer, and nothing of one is shown.
+ *   - stop strings are looked for in what is shown of the answer, and nothing of one is shown. The text of a tool
+ *     call is part of the answer as the model wrote it, its markers too.
  *
  * Every random draw belongs to one token: a forced token draws too, so that what follows it does not depend
  * on how many tokens were forced before.
@@ -27,8 +30,9 @@
 
 struct sequence *sequence_open(uint64_t id, struct engine_prompt *prompt, const struct engine_params *params)
 {
-    assert(params->tokens_max > 0);
+    assert(params->tokens_max > 0 || (params->tokens_max == 0 && params->prompt_logprobs));
     assert(params->n_stops <= ARRAY_LEN(params->stops));
+    assert(params->top_logprobs >= 0 && params->top_logprobs <= ENGINE_TOP_LOGPROBS_MAX);
     struct sequence *s = mem_zalloc(sizeof *s);
     s->id = id;
     s->prompt = engine_prompt_ref(prompt);
@@ -48,45 +52,50 @@ void sequence_close(struct sequence *s)
     for (size_t i = 0; i < s->params.n_stops; i++)
         mem_free((void *)s->params.stops[i].ptr);
     engine_prompt_unref(s->prompt);
+    reply_scan_free(&s->scan);
     detok_free(&s->detok);
     stop_scan_free(&s->stops);
+    confidence_free(&s->confidence);
+    ids_free(&s->out);
     buf_free(&s->piece);
     buf_free(&s->text);
     mem_free(s);
 }
 
-static bool has_markers(const struct sequence *s)
+bool sequence_thinks(const struct sequence *s)
 {
-    return s->spelling.close >= 0;
+    return s->scan.part == REPLY_THOUGHT;
 }
 
 static void enter(struct sequence *s, enum engine_stage stage)
 {
     s->stage = stage;
-    s->blank_so_far = has_markers(s);
-    s->thought |= stage == ENGINE_THINKING;
+    s->blank_so_far = s->spelling.n_markers > 0;
 }
 
 static void close_if_full(struct sequence *s)
 {
-    if (s->stage == ENGINE_THINKING && !s->forcing && s->thinking_tokens >= s->think_max) {
+    if (sequence_thinks(s) && !s->forcing && s->thinking_tokens >= s->think_max) {
         s->forcing = true;
         s->closed_by_budget = true;
         s->forced_at = s->closing_text ? 0 : s->spelling.n_closing;
     }
 }
 
-void sequence_start(struct sequence *s, const struct spelling *spelling, int64_t context)
+void sequence_start(struct sequence *s, const struct spelling *spelling, const struct reply_format *format,
+                    const struct engine_info *info)
 {
     const struct engine_params *p = &s->params;
+    s->started = true;
     s->spelling = *spelling;
-    int64_t rest = context - s->prompt->tokens;
+    confidence_init(&s->confidence, info->thinking_tokens);
+    int64_t rest = info->context - s->prompt->tokens;
     assert(rest > 0);
     s->tokens_max = p->tokens_max < rest ? p->tokens_max : rest;
 
-    /* Of the room for thinking the marker takes one token; the sentence is worth its tokens only where at
+    /* Of the room for thinking the markers take theirs; the sentence is worth its tokens only where at
      * least as many are left to think with. */
-    int64_t room = s->tokens_max - p->answer_tokens_min - 1;
+    int64_t room = s->tokens_max - p->answer_tokens_min - (int64_t)spelling->n_markers;
     if (room < 0)
         room = 0;
     int64_t sentence = (int64_t)spelling->n_closing;
@@ -95,15 +104,21 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, int64_t
     if (p->think_tokens_max >= 0 && p->think_tokens_max < s->think_max)
         s->think_max = p->think_tokens_max;
 
-    enter(s, has_markers(s) ? s->prompt->start : ENGINE_ANSWER);
+    if (format)
+        reply_scan_start(&s->scan, format, &s->prompt->ids);
+    else
+        s->scan.part = REPLY_TEXT;
+    s->detok.started = s->prompt->raw; /* it goes on in the middle of a text: a blank in front is one */
+    enter(s, sequence_thinks(s) ? ENGINE_THINKING : ENGINE_ANSWER);
     close_if_full(s);
 }
 
 int32_t sequence_forced(const struct sequence *s)
 {
+    const struct spelling *p = &s->spelling;
     if (!s->forcing)
         return -1;
-    return s->forced_at < s->spelling.n_closing ? s->spelling.closing[s->forced_at] : s->spelling.close;
+    return s->forced_at < p->n_closing ? p->closing[s->forced_at] : p->markers[s->forced_at - p->n_closing];
 }
 
 static struct str without_leading_blanks(struct sequence *s, struct str text)
@@ -135,24 +150,6 @@ static bool flush(struct sequence *s)
     return stopped;
 }
 
-/* True when id was a marker: it moves the stage where it may and shows nothing. */
-static bool put_marker(struct sequence *s, int32_t id)
-{
-    if (!has_markers(s) || (id != s->spelling.open && id != s->spelling.close))
-        return false;
-    s->thinking_tokens++;
-    if (id == s->spelling.open && !s->thought && s->blank_so_far) {
-        detok_free(&s->detok);
-        enter(s, ENGINE_THINKING);
-        s->text_stage = ENGINE_THINKING;
-    } else if (id == s->spelling.close && s->stage == ENGINE_THINKING) {
-        flush(s);
-        s->forcing = false;
-        enter(s, ENGINE_ANSWER);
-    }
-    return true;
-}
-
 static bool end(struct sequence *s, enum engine_finish finish)
 {
     s->finish = finish;
@@ -163,32 +160,86 @@ static bool end(struct sequence *s, enum engine_finish finish)
     return true;
 }
 
-bool sequence_put(struct sequence *s, int32_t chosen)
+/* What the token before this one was part of, and what it is itself. */
+struct reading {
+    bool thought, thinks; /* before it, and after */
+    bool text;
+    bool ends; /* the turn, by the vocabulary */
+};
+
+/* Reads the next token into s->scan. Returns what became of it. */
+static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
 {
     int32_t id = sequence_forced(s);
-    bool forced = id >= 0;
-    if (!forced)
+    s->own = id < 0;
+    if (s->own)
         id = chosen;
-    bool ends = !forced && !s->params.ignore_eos && s->spelling.ends(s->spelling.ctx, id);
-    if (ends && s->stage == ENGINE_THINKING) { /* an answer is owed */
-        id = s->spelling.close;
-        ends = false;
+    r->thought = sequence_thinks(s);
+    r->text = s->spelling.scan(s->spelling.ctx, &s->scan, id, &r->ends);
+    if (r->ends && r->thought && s->own && !s->params.ignore_eos) { /* an answer is owed */
+        s->own = false;
+        s->forcing = true;
+        s->forced_at = s->spelling.n_closing;
+        id = sequence_forced(s);
+        r->text = s->spelling.scan(s->spelling.ctx, &s->scan, id, &r->ends);
     }
-    s->forced_at += forced;
-    s->token = id;
+    if (s->forcing)
+        s->forcing = ++s->forced_at < s->spelling.n_closing + s->spelling.n_markers;
+    r->thinks = sequence_thinks(s);
+    return id;
+}
+
+/* Moves the stage to where the scan went, where it may go. */
+static void follow(struct sequence *s, const struct reading *r)
+{
+    bool text = r->text || s->scan.before.len;
+    if (r->thinks && s->stage == ENGINE_ANSWER && s->blank_so_far) {
+        detok_free(&s->detok);
+        enter(s, ENGINE_THINKING);
+    } else if (r->thought && !r->thinks && s->stage == ENGINE_THINKING) {
+        if (text) /* an event has one stage */
+            detok_free(&s->detok);
+        else
+            flush(s);
+    }
+    if (text && !r->thinks && s->stage == ENGINE_THINKING)
+        enter(s, ENGINE_ANSWER);
+    if (text || s->stage == ENGINE_THINKING)
+        s->text_stage = s->stage;
+}
+
+/* The token's own text. True: a stop string was found. */
+static bool show_token(struct sequence *s, int32_t id, const struct reading *r)
+{
+    if (r->thinks != (s->stage == ENGINE_THINKING)) /* a later thought */
+        return false;
+    buf_clear(&s->piece);
+    if (s->scan.before.len) {
+        detok_end(&s->detok, &s->piece);
+        buf_put_str(&s->piece, s->scan.before);
+    }
+    if (r->text)
+        s->spelling.put(s->spelling.ctx, &s->detok, id, &s->piece);
+    return show(s, buf_str(&s->piece));
+}
+
+bool sequence_put(struct sequence *s, int32_t chosen)
+{
+    struct reading r;
+    int32_t id = read_next(s, chosen, &r);
+    bool ends = r.ends && s->own && !s->params.ignore_eos;
+    bool marker = !r.text && !r.ends && s->scan.before.len == 0;
+    ids_put(&s->out, id);
     s->output_tokens++;
+    s->thinking_tokens += !ends && (r.thought || r.thinks || marker);
     s->text_stage = s->stage;
     buf_clear(&s->text);
     if (ends)
         return end(s, FINISH_STOP);
-    if (!put_marker(s, id)) {
-        s->thinking_tokens += s->stage == ENGINE_THINKING;
-        buf_clear(&s->piece);
-        s->spelling.put(s->spelling.ctx, &s->detok, id, &s->piece);
-        if (show(s, buf_str(&s->piece))) {
-            s->finish = FINISH_STOP;
-            return true;
-        }
+    follow(s, &r);
+    if ((r.text || s->scan.before.len) && show_token(s, id, &r)) {
+        s->finish = FINISH_STOP;
+        return true;
     }
     close_if_full(s);
     return s->output_tokens >= s->tokens_max && end(s, FINISH_LENGTH);

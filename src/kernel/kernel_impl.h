@@ -10,16 +10,27 @@
 
 #include "kernel/kernel.h"
 
+/* Overlays, by what they hold: vector_*: products of plain weights, quantising, norms and gates; packed_*: products of
+ * packed weights; attend_*: attention and logits. NULL members are left to a weaker row. */
 #if defined(__x86_64__)
-extern const struct kernels kernels_avx2;
-extern const struct kernels kernels_avx512;
+extern const struct kernels kernels_vector_avx2, kernels_vector_avx512;
+extern const struct kernels kernels_packed_avx2, kernels_packed_avxvnni, kernels_packed_avx512;
+extern const struct kernels kernels_packed_vnni512, kernels_packed_amx;
+extern const struct kernels kernels_attend_avx2, kernels_attend_avx512, kernels_attend_vnni512;
+#elif defined(__aarch64__)
+extern const struct kernels kernels_vector_neon;
+extern const struct kernels kernels_packed_dotprod, kernels_packed_i8mm;
+extern const struct kernels kernels_attend_neon;
 #endif
+
+/* Blocks of activations whose largest is below this count as zeroes: 127 / max stays finite. */
+#define ACTS_TINY 0x1p-100f
 
 /* Complete unrolling of the tiles' small loops, so that their sums stay in registers. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 16")
 #endif
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * pool.c - fork and join for the parts of one step.
  *
- * A call is a ticket roll: tickets holds the call's number in its upper half and the next part nobody has
+ * A call is a ticket roll: tickets holds the call's number in its upper half and the number of parts nobody has
  * begun in its lower half, so taking a part is one compare-and-swap that cannot mistake one call for
- * another. Workers and caller draw from the same roll. When a core is taken away its worker draws nothing
+ * another and an empty roll is empty whatever the next call's parts are. Workers and caller draw from the same roll. When a core is taken away its worker draws nothing
  * and the caller computes that part itself; only a thread suspended in the middle of a part is waited for.
  *
  * Both sides spin for some tens of microseconds, about the gap between two phases of a layer, then sleep on
@@ -26,7 +26,8 @@ struct kernel_pool {
     /* Written by the caller before it publishes a call; stable until all its parts are done. */
     void (*run)(void *ctx, int part, int parts);
     void *ctx;
-    _Alignas(64) _Atomic uint64_t tickets; /* call number << 32 | next part */
+    int parts;
+    _Alignas(64) _Atomic uint64_t tickets; /* call number << 32 | parts not begun */
     _Alignas(64) _Atomic int unfinished;   /* parts of this call not yet done */
     _Alignas(64) _Atomic int sleepers;     /* workers that sleep or are about to */
     _Atomic int caller_sleeps;
@@ -50,10 +51,11 @@ static bool take_part(struct kernel_pool *p)
 {
     uint64_t ticket = atomic_load(&p->tickets);
     do {
-        if ((uint32_t)ticket >= (uint32_t)p->threads)
+        if ((uint32_t)ticket == 0)
             return false;
-    } while (!atomic_compare_exchange_weak(&p->tickets, &ticket, ticket + 1));
-    p->run(p->ctx, (int)(uint32_t)ticket, p->threads);
+    } while (!atomic_compare_exchange_weak(&p->tickets, &ticket, ticket - 1));
+    /* The call cannot end without this part, so run, ctx and parts are its own. */
+    p->run(p->ctx, p->parts - (int)(uint32_t)ticket, p->parts);
     if (atomic_fetch_sub(&p->unfinished, 1) == 1 && atomic_load(&p->caller_sleeps)) {
         pthread_mutex_lock(&p->mutex);
         pthread_cond_signal(&p->done);
@@ -64,7 +66,7 @@ static bool take_part(struct kernel_pool *p)
 
 static bool work_waits(struct kernel_pool *p)
 {
-    return (uint32_t)atomic_load(&p->tickets) < (uint32_t)p->threads || atomic_load(&p->stopping);
+    return (uint32_t)atomic_load(&p->tickets) != 0 || atomic_load(&p->stopping);
 }
 
 static void worker_main(void *arg)
@@ -116,7 +118,6 @@ struct kernel_pool *kernel_pool_open(int threads)
     assert(threads >= 1 && threads <= KERNEL_THREADS_MAX);
     struct kernel_pool *p = mem_aligned(64, (sizeof *p + 63) / 64 * 64);
     p->threads = threads;
-    atomic_store(&p->tickets, (uint64_t)threads); /* an empty roll */
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->done, NULL);
@@ -133,20 +134,22 @@ int kernel_pool_threads(const struct kernel_pool *p)
     return p->threads;
 }
 
-void kernel_pool_run(struct kernel_pool *p, void (*run)(void *ctx, int part, int parts), void *ctx)
+void kernel_pool_run(struct kernel_pool *p, int parts, void (*run)(void *ctx, int part, int parts), void *ctx)
 {
-    if (p->threads == 1) {
-        run(ctx, 0, 1);
+    assert(parts >= 1 && atomic_load(&p->unfinished) == 0);
+    if (p->threads == 1 || parts == 1) {
+        for (int part = 0; part < parts; part++)
+            run(ctx, part, parts);
         return;
     }
-    assert(atomic_load(&p->unfinished) == 0);
     p->run = run;
     p->ctx = ctx;
-    atomic_store(&p->unfinished, p->threads);
+    p->parts = parts;
+    atomic_store(&p->unfinished, parts);
     uint64_t call = (atomic_load(&p->tickets) >> 32) + 1;
-    atomic_store(&p->tickets, call << 32 | 1); /* part 0 is ours already */
+    atomic_store(&p->tickets, call << 32 | (uint32_t)(parts - 1)); /* part 0 is ours already */
     wake_workers(p);
-    run(ctx, 0, p->threads);
+    run(ctx, 0, parts);
     atomic_fetch_sub(&p->unfinished, 1);
     while (take_part(p))
         ;

@@ -3,52 +3,44 @@
  *
  * Before it, that file defines, static and inline:
  *   vec, LANES                       a register of LANES floats
- *   vec_zero() vec_set(f) vec_set_f16(h) vec_load(p) vec_store(p, v)
+ *   vec_zero() vec_set(f) vec_load(p) vec_store(p, v)
  *   vec_load_tail(p, count, fill)    the first count lanes from memory, the others fill
  *   vec_store_tail(p, v, count)      the first count lanes
  *   vec_add vec_mul vec_div vec_max vec_min vec_fma(a, b, c) = a * b + c
  *   vec_round(v)                     to the nearest whole number
  *   vec_scale2(v, n)                 v * 2^n, n whole, -126 <= n <= 127
+ *   vec_abs(v) vec_to_i8(p, v)       whole numbers within [-128, 127] as LANES bytes
  *   vec_sum(v) vec_most(v)           over the lanes, in one fixed order
- *   vec_f16(p) vec_bf16(p) vec_q8(p) LANES stored weights as floats
+ *   vec_f16(p) vec_bf16(p)           LANES stored weights as floats
  *   vec_f16_tail(p, count) vec_bf16_tail(p, count)   the others zero
  *
  * Invariant: an output of mul has one accumulator of LANES partial sums, taken over i in steps of LANES and
  * then through vec_sum, whatever tile it falls into; that is what makes its bits independent of neighbours.
  * One accumulator would wait for its own additions, so a tile carries 8 or 16 outputs side by side.
  */
-#include "kernel/kernel_impl.h"
+#include "kernel/packed_impl.h"
 
 #include <math.h>
 
+#ifndef INLINE
 #define INLINE static inline __attribute__((always_inline))
+#endif
 
 /* --- matrices ----------------------------------------------------------------------------------------- */
 
 /* Bytes of n weights of a row. type is a constant wherever this and the next two are inlined. */
 INLINE size_t weight_bytes(enum tensor_type type, size_t n)
 {
-    switch (type) {
-    case TENSOR_F32: return n * 4;
-    case TENSOR_F16:
-    case TENSOR_BF16: return n * 2;
-    case TENSOR_Q8_0: return n / Q8_0_BLOCK * sizeof(struct q8_0);
-    case TENSOR_TYPE_COUNT: break;
-    }
-    return 0;
+    return n * (type == TENSOR_F32 ? 4 : 2);
 }
 
-/* Vector number v of the step that begins at w: steps are LANES weights, or a block of Q8_0 with its scale. */
-INLINE vec load_weights(enum tensor_type type, const char *w, size_t v, vec scale)
+INLINE vec load_weights(enum tensor_type type, const char *w)
 {
     switch (type) {
     case TENSOR_F32: return vec_load((const float *)(const void *)w);
     case TENSOR_F16: return vec_f16((const uint16_t *)(const void *)w);
-    case TENSOR_BF16: return vec_bf16((const uint16_t *)(const void *)w);
-    case TENSOR_Q8_0: return vec_mul(scale, vec_q8(((const struct q8_0 *)(const void *)w)->q + v * LANES));
-    case TENSOR_TYPE_COUNT: break;
+    default: return vec_bf16((const uint16_t *)(const void *)w);
     }
-    return vec_zero();
 }
 
 INLINE vec load_weights_tail(enum tensor_type type, const char *w, size_t count)
@@ -56,97 +48,124 @@ INLINE vec load_weights_tail(enum tensor_type type, const char *w, size_t count)
     switch (type) {
     case TENSOR_F32: return vec_load_tail((const float *)(const void *)w, count, 0);
     case TENSOR_F16: return vec_f16_tail((const uint16_t *)(const void *)w, count);
-    case TENSOR_BF16: return vec_bf16_tail((const uint16_t *)(const void *)w, count);
-    case TENSOR_Q8_0: /* whole blocks of 32: no tail */
-    case TENSOR_TYPE_COUNT: break;
+    default: return vec_bf16_tail((const uint16_t *)(const void *)w, count);
     }
-    return vec_zero();
 }
 
-INLINE vec block_scale(const char *w)
+/* Outputs j0 .. j0 + W - 1 of rows r0 .. r0 + R - 1; type, W and R are constants at every call. */
+INLINE void mul_tile(enum tensor_type type, const struct product *p, size_t j0, size_t r0, size_t W, size_t R)
 {
-    return vec_set_f16(((const struct q8_0 *)(const void *)w)->d);
-}
-
-/* Outputs j0 .. j0 + W - 1 of rows r0 .. r0 + R - 1; type, W and R are constants at every call. Pointers move
- * by steps and rows lie at fixed distances from them, so that the loop has no addresses to compute. */
-INLINE void mul_tile(enum tensor_type type, const struct mul *m, size_t j0, size_t r0, size_t W, size_t R)
-{
-    const size_t step = type == TENSOR_Q8_0 ? Q8_0_BLOCK : LANES, row_bytes = weight_bytes(type, m->n);
-    const char *w = (const char *)m->w + j0 * row_bytes;
-    const float *x = m->x + r0 * m->x_stride;
-    vec sum[8][4], scale[8];
+    const size_t n = p->w->cols, row_bytes = weight_bytes(type, n);
+    const char *w = (const char *)p->w->data + j0 * row_bytes;
+    const float *x[4];
+    vec sum[8][4], xs[4];
+    UNROLL for (size_t r = 0; r < R; r++) x[r] = p->x->x + product_row(p, r0 + r) * n;
     UNROLL for (size_t j = 0; j < W; j++)
     {
         UNROLL for (size_t r = 0; r < R; r++) sum[j][r] = vec_zero();
     }
-    size_t left = m->n;
-    for (; left >= step; left -= step, w += weight_bytes(type, step), x += step) {
-        UNROLL for (size_t j = 0; j < W; j++) scale[j] =
-            type == TENSOR_Q8_0 ? block_scale(w + j * row_bytes) : vec_zero();
-        UNROLL for (size_t v = 0; v < step / LANES; v++)
-        {
-            vec xs[4];
-            UNROLL for (size_t r = 0; r < R; r++) xs[r] = vec_load(x + r * m->x_stride + v * LANES);
-            UNROLL for (size_t j = 0; j < W; j++)
-            {
-                vec ws = load_weights(type, w + j * row_bytes, v, scale[j]);
-                UNROLL for (size_t r = 0; r < R; r++) sum[j][r] = vec_fma(ws, xs[r], sum[j][r]);
-            }
-        }
-    }
-    if (left)
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        UNROLL for (size_t r = 0; r < R; r++) xs[r] = vec_load(x[r] + i);
         UNROLL for (size_t j = 0; j < W; j++)
         {
-            vec ws = load_weights_tail(type, w + j * row_bytes, left);
-            UNROLL for (size_t r = 0; r < R; r++)
-            {
-                vec xs = vec_load_tail(x + r * m->x_stride, left, 0);
-                sum[j][r] = vec_fma(ws, xs, sum[j][r]);
-            }
+            vec ws = load_weights(type, w + j * row_bytes + weight_bytes(type, i));
+            UNROLL for (size_t r = 0; r < R; r++) sum[j][r] = vec_fma(ws, xs[r], sum[j][r]);
         }
+    }
+    if (i < n) {
+        UNROLL for (size_t r = 0; r < R; r++) xs[r] = vec_load_tail(x[r] + i, n - i, 0);
+        UNROLL for (size_t j = 0; j < W; j++)
+        {
+            vec ws = load_weights_tail(type, w + j * row_bytes + weight_bytes(type, i), n - i);
+            UNROLL for (size_t r = 0; r < R; r++) sum[j][r] = vec_fma(ws, xs[r], sum[j][r]);
+        }
+    }
     UNROLL for (size_t j = 0; j < W; j++)
     {
-        UNROLL for (size_t r = 0; r < R; r++) m->y[(r0 + r) * m->y_stride + j0 + j] = vec_sum(sum[j][r]);
+        UNROLL for (size_t r = 0; r < R; r++) p->y[(r0 + r) * p->y_stride + j0 + j] = vec_sum(sum[j][r]);
     }
 }
 
 /* Eight rows of weights at a time stay in the first-level cache while all rows of x pass over them. */
-INLINE void mul_tiles(enum tensor_type type, const struct mul *m)
+INLINE void mul_tiles(enum tensor_type type, const struct product *p)
 {
-    size_t j = 0;
-    for (; j + 8 <= m->w_rows; j += 8) {
+    size_t j = p->from;
+    for (; j + 8 <= p->to; j += 8) {
         size_t r = 0;
-        for (; r + TILE_R <= m->x_rows; r += TILE_R) {
-            mul_tile(type, m, j, r, 4, TILE_R);
-            mul_tile(type, m, j + 4, r, 4, TILE_R);
+        for (; r + TILE_R <= p->n_rows; r += TILE_R) {
+            mul_tile(type, p, j, r, 4, TILE_R);
+            mul_tile(type, p, j + 4, r, 4, TILE_R);
         }
-        for (; r < m->x_rows; r++)
-            mul_tile(type, m, j, r, 8, 1);
+        for (; r < p->n_rows; r++)
+            mul_tile(type, p, j, r, 8, 1);
     }
-    for (; j < m->w_rows; j++)
-        for (size_t r = 0; r < m->x_rows; r++)
-            mul_tile(type, m, j, r, 1, 1);
+    for (; j < p->to; j++)
+        for (size_t r = 0; r < p->n_rows; r++)
+            mul_tile(type, p, j, r, 1, 1);
 }
 
-static void mul_f32(const struct mul *m)
+static void mul_f32(const struct product *p)
 {
-    mul_tiles(TENSOR_F32, m);
+    mul_tiles(TENSOR_F32, p);
 }
 
-static void mul_f16(const struct mul *m)
+static void mul_f16(const struct product *p)
 {
-    mul_tiles(TENSOR_F16, m);
+    mul_tiles(TENSOR_F16, p);
 }
 
-static void mul_bf16(const struct mul *m)
+static void mul_bf16(const struct product *p)
 {
-    mul_tiles(TENSOR_BF16, m);
+    mul_tiles(TENSOR_BF16, p);
 }
 
-static void mul_q8_0(const struct mul *m)
+/* --- activations -------------------------------------------------------------------------------------- */
+
+/* In d, max |x| of a block; false where one is infinite or NaN: that times zero is NaN. */
+INLINE bool largest_of(const float *x, float *d)
 {
-    mul_tiles(TENSOR_Q8_0, m);
+    vec most = vec_zero(), trouble = vec_zero();
+    UNROLL for (size_t i = 0; i < ACTS_BLOCK; i += LANES)
+    {
+        vec v = vec_load(x + i);
+        most = vec_max(vec_abs(v), most);
+        trouble = vec_fma(v, vec_zero(), trouble);
+    }
+    *d = vec_most(most);
+    return vec_sum(trouble) == 0;
+}
+
+/* The sums are taken over floats: whole numbers of at most 127 * 16, so exact in any order. */
+INLINE void quantize_block(struct acts_block *b, const float *x, float inverse)
+{
+    UNROLL for (size_t half = 0; half < 2; half++)
+    {
+        vec sum = vec_zero();
+        UNROLL for (size_t i = half * 16; i < half * 16 + 16; i += LANES)
+        {
+            vec q = vec_round(vec_mul(vec_load(x + i), vec_set(inverse)));
+            vec_to_i8(b->q + i, q);
+            sum = vec_add(sum, q);
+        }
+        b->minus16[half] = -(int32_t)vec_sum(sum);
+    }
+    b->minus32 = b->minus16[0] + b->minus16[1];
+}
+
+static void acts_quantize(struct acts *a, size_t r, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i += ACTS_BLOCK) {
+        const float *x = a->x + r * a->n + i;
+        struct acts_block *b = acts_row(a, r) + i / ACTS_BLOCK;
+        float max;
+        bool finite = largest_of(x, &max);
+        if (finite && max >= ACTS_TINY) {
+            b->d = max / 127.0f;
+            quantize_block(b, x, 127.0f / max);
+        } else
+            *b = (struct acts_block){ .d = finite ? 0 : NAN };
+    }
 }
 
 /* --- vectors ------------------------------------------------------------------------------------------ */
@@ -255,3 +274,27 @@ static void silu_mul(float *y, const float *gate, const float *up, size_t n)
         vec_store_tail(y + i, silu_times(vec_load_tail(gate + i, n - i, 0), vec_load_tail(up + i, n - i, 0)),
                        n - i);
 }
+
+/* The tanh form, as scalar.c writes it. vec_exp's bounds make the ends 0 and gate * up. */
+INLINE vec gelu_times(vec gate, vec up)
+{
+    vec one = vec_set(1.0f), cube = vec_fma(vec_mul(gate, gate), vec_set(0.044715f), one);
+    vec u = vec_mul(vec_mul(gate, vec_set(-2.0f * 0.7978845608f)), cube);
+    return vec_mul(vec_div(gate, vec_add(one, vec_exp(u))), up);
+}
+
+static void gelu_mul(float *y, const float *gate, const float *up, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        vec_store(y + i, gelu_times(vec_load(gate + i), vec_load(up + i)));
+    if (i < n)
+        vec_store_tail(y + i, gelu_times(vec_load_tail(gate + i, n - i, 0), vec_load_tail(up + i, n - i, 0)),
+                       n - i);
+}
+
+/* What every including file exports. */
+#define VECTOR_KERNELS                                                                                       \
+    .mul_f32 = mul_f32, .mul_f16 = mul_f16, .mul_bf16 = mul_bf16, .acts_quantize = acts_quantize,            \
+    .dot_f32 = dot_f32, .axpy_f32 = axpy_f32, .rms_norm = rms_norm, .softmax = softmax,                      \
+    .silu_mul = silu_mul, .gelu_mul = gelu_mul

@@ -1,95 +1,65 @@
 /*
- * forward.c - one step: up to 64 rows, each one token of some sequence, through all layers.
+ * forward.c - one step: up to MODEL_ROWS_MAX rows, each one token of some sequence, through all layers.
  *
  * Rows are independent but for keys and values: a row sees the tokens of its own kv up to itself, also those
- * that stand earlier in the same batch, because all rows store theirs before any attends. So a prompt's
- * chunk, a step of many branches and any mixture are the same thing.
+ * that stand earlier in the same step, because all rows store theirs before any attends. So a prompt's
+ * chunk, a step of many branches and any mixture are the same thing. Inside, rows are sorted by their page
+ * tables, so that those that share pages are neighbours; logits come out in the caller's order.
  *
- * A layer is eight phases; within one, the pool's threads take disjoint outputs and nobody reads what another
- * writes. A phase is a function over (struct step, part, parts).
- *
- * Invariant: every output is one kernel call's sum, or loops in order of position; neither depends on the
- * other rows or on how outputs are cut into parts. Hence logits are bit-equal for any batching.
- *
- * x        [rows][n_embd]    the residual stream
- * h        [rows][widest]    normed input of a product; later the attention's output, then the gate's
- * q, k, v  [rows][heads * head_dim]
- * gate, up [rows][n_ff]
+ * A layer is: the way in (what the last product gives is added to x, a norm, 8 bits), q k v, attention
+ * (attention.c), its product, the way in, gate and up, down (or experts.c). The last layer's rows that want no
+ * logits stop at their keys and values.
  */
-#include "model/model_impl.h"
+#include "model/forward_impl.h"
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
-
-struct scratch {
-    float *x, *h, *q, *k, *v, *attended, *out, *gate, *up;
-    float *cosine, *sine; /* [rows][n_rot / 2] of each row's position */
-    double *frequencies;  /* [n_rot / 2] radians a position */
-    float *scores;        /* [threads][scores_len] */
-    size_t scores_len;
-};
-
-struct step {
-    struct model *m;
-    const struct model_row *rows;
-    size_t n_rows;
-    int64_t positions[MODEL_ROWS_MAX];
-    const struct layer *layer;
-    size_t layer_index;
-    float *logits;
-    size_t n_logits;
-};
 
 /* --- scratch -------------------------------------------------------------------------------------------- */
 
-static float *rows_of(size_t width)
+float *floats_for(size_t rows, size_t width)
 {
-    return mem_aligned(64, (MODEL_ROWS_MAX * width * sizeof(float) + 63) / 64 * 64);
+    return mem_aligned(64, (rows * width * sizeof(float) + 63) / 64 * 64);
 }
 
-static size_t q_width(const struct shape *s)
+static void open_acts(struct acts *a, size_t n)
 {
-    return (size_t)s->n_heads * (size_t)s->head_dim;
+    acts_open(a, MODEL_ROWS_MAX, (n + ACTS_BLOCK - 1) / ACTS_BLOCK * ACTS_BLOCK);
+    a->n = n;
 }
 
-static size_t kv_width(const struct shape *s)
+static void open_rotations(struct scratch *t, const struct model *m)
 {
-    return (size_t)s->n_kv_heads * (size_t)s->head_dim;
-}
-
-/* frequency_i = base^(-2i / n_rot), slowed down by the file's factors (Llama 3.1) and the linear scaling. */
-static double *make_frequencies(const struct model *m)
-{
-    const struct shape *s = &m->shape;
-    size_t n = (size_t)s->n_rot / 2;
-    double *f = mem_array(n, sizeof *f);
-    for (size_t i = 0; i < n; i++) {
-        f[i] = pow(s->rope_base, -2.0 * (double)i / (double)s->n_rot) / s->rope_factor;
-        if (m->weights.rope_freqs)
-            f[i] /= (double)m->weights.rope_freqs[i];
+    for (int local = 0; local < (m->shape.window ? 2 : 1); local++) {
+        rope_open(&t->rope[local], m, local);
+        t->cosine[local] = floats_for(MODEL_ROWS_MAX, t->rope[local].half);
+        t->sine[local] = floats_for(MODEL_ROWS_MAX, t->rope[local].half);
     }
-    return f;
 }
 
 struct scratch *scratch_open(const struct model *m)
 {
     const struct shape *s = &m->shape;
     struct scratch *t = mem_zalloc(sizeof *t);
-    t->x = rows_of((size_t)s->n_embd);
-    t->h = rows_of((size_t)s->n_embd);
-    t->out = rows_of((size_t)s->n_embd);
-    t->q = rows_of(q_width(s));
-    t->attended = rows_of(q_width(s));
-    t->k = rows_of(kv_width(s));
-    t->v = rows_of(kv_width(s));
-    t->gate = rows_of((size_t)s->n_ff);
-    t->up = rows_of((size_t)s->n_ff);
-    t->cosine = rows_of((size_t)s->n_rot / 2);
-    t->sine = rows_of((size_t)s->n_rot / 2);
-    t->frequencies = make_frequencies(m);
-    t->scores_len = ((size_t)m->info.context + 15) / 16 * 16;
-    t->scores = mem_array((size_t)kernel_pool_threads(m->pool) * t->scores_len, sizeof(float));
+    size_t d = (size_t)s->n_embd, q = (size_t)s->n_heads * (size_t)s->head_dim;
+    size_t kv = (size_t)s->n_kv_heads * (size_t)s->head_dim;
+    t->x = floats_for(MODEL_ROWS_MAX, d);
+    t->out = floats_for(MODEL_ROWS_MAX, d);
+    t->q = floats_for(MODEL_ROWS_MAX, q);
+    t->k = floats_for(MODEL_ROWS_MAX, kv);
+    t->v = floats_for(MODEL_ROWS_MAX, kv);
+    open_acts(&t->h, d);
+    open_acts(&t->attended, q);
+    open_rotations(t, m);
+    attention_open(t, m);
+    if (m->arch->has & HAS_EXPERTS) {
+        experts_open(t, m);
+    } else {
+        t->up = floats_for(MODEL_ROWS_MAX, (size_t)s->n_ff);
+        open_acts(&t->hidden, (size_t)s->n_ff);
+    }
     return t;
 }
 
@@ -97,22 +67,24 @@ void scratch_close(struct scratch *t)
 {
     if (!t)
         return;
-    float *all[] = { t->x, t->h,    t->out, t->q,      t->attended, t->k,
-                     t->v, t->gate, t->up,  t->cosine, t->sine,     t->scores };
+    float *all[] = {
+        t->x, t->out, t->q, t->k, t->v, t->up, t->cosine[0], t->cosine[1], t->sine[0], t->sine[1]
+    };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         mem_free(all[i]);
-    mem_free(t->frequencies);
+    acts_free(&t->h);
+    acts_free(&t->attended);
+    acts_free(&t->hidden);
+    rope_free(&t->rope[0]);
+    rope_free(&t->rope[1]);
+    attention_free(t);
+    experts_free(t);
     mem_free(t);
 }
 
-/* --- parts ---------------------------------------------------------------------------------------------- */
+/* --- cutting -------------------------------------------------------------------------------------------- */
 
-struct span {
-    size_t from, to;
-};
-
-/* Part `part` of [0, n), its borders at multiples of grain. */
-static struct span cut(size_t n, size_t grain, int part, int parts)
+struct span cut(size_t n, size_t grain, int part, int parts)
 {
     size_t grains = (n + grain - 1) / grain, p = (size_t)part, of = (size_t)parts;
     struct span s = { grains * p / of * grain, grains * (p + 1) / of * grain };
@@ -121,81 +93,103 @@ static struct span cut(size_t n, size_t grain, int part, int parts)
     return s;
 }
 
-/* The part of span that lies within [begin, begin + n), counted from begin. */
-static struct span within(struct span span, size_t begin, size_t n)
+size_t parts_max(const struct model *m)
 {
-    size_t from = span.from > begin ? span.from - begin : 0, to = span.to > begin ? span.to - begin : 0;
-    return (struct span){ from < n ? from : n, to < n ? to : n };
+    size_t threads = (size_t)kernel_pool_threads(m->pool);
+    return threads > 1 ? 2 * threads : 1;
 }
 
-/* Work that is over sooner than a fork stays on this thread. */
-static void run_phase(struct step *step, void (*phase)(void *, int, int), size_t items)
+void run_phase(struct step *step, void (*phase)(void *, int, int), size_t items)
 {
-    if (items > 1)
-        kernel_pool_run(step->m->pool, phase, step);
+    size_t parts = parts_max(step->m);
+    if (items > 1 && parts > 1)
+        kernel_pool_run(step->m->pool, (int)(items < parts ? items : parts), phase, step);
     else
         phase(step, 0, 1);
 }
 
-#define MUL_GRAIN 8 /* output rows that a kernel takes together */
+#define LIGHT_FLOATS 8192 /* about what one thread norms while others wake up */
 
-/* y[r][j] = w[j] . x[r] for the output rows of span. */
-static void multiply(const struct step *step, const struct weight *w, struct span span, float *y,
-                     const float *x, size_t n_rows)
+void run_light_phase(struct step *step, void (*phase)(void *, int, int), size_t items, size_t floats)
 {
-    if (span.from == span.to)
+    run_phase(step, phase, floats > LIGHT_FLOATS ? items : 1);
+}
+
+void multiply(const struct step *step, const struct matrix *w, struct span span, const struct acts *x,
+              float *y)
+{
+    if (span.from < span.to)
+        matrix_mul(&step->m->kernels, &(struct product){ .w = w,
+                                                         .from = span.from,
+                                                         .to = span.to,
+                                                         .x = x,
+                                                         .n_rows = step->n_rows,
+                                                         .y = y,
+                                                         .y_stride = w->rows });
+}
+
+/* --- the way into a product ------------------------------------------------------------------------------- */
+
+/* x += what is pending, which may pass a norm first (gemma). */
+static void add_pending(const struct step *step, size_t row)
+{
+    const struct model *m = step->m;
+    size_t d = (size_t)m->shape.n_embd;
+    float *x = m->scratch->x + row * d, *out = m->scratch->out + row * d;
+    if (step->pending == PENDING_EXPERTS)
+        experts_add(step, row, x);
+    if (step->pending != PENDING_OUT)
         return;
-    const struct kernels *k = &step->m->kernels;
-    struct mul mul = { .y = y + span.from,
-                       .y_stride = w->rows,
-                       .w_rows = span.to - span.from,
-                       .x = x,
-                       .x_stride = w->cols,
-                       .x_rows = n_rows,
-                       .n = w->cols };
-    size_t first = span.from * w->cols;
-    switch (w->type) {
-    case TENSOR_F32:
-        mul.w = (const float *)w->data + first;
-        k->mul_f32(&mul);
-        break;
-    case TENSOR_F16:
-        mul.w = (const uint16_t *)w->data + first;
-        k->mul_f16(&mul);
-        break;
-    case TENSOR_BF16:
-        mul.w = (const uint16_t *)w->data + first;
-        k->mul_bf16(&mul);
-        break;
-    case TENSOR_Q8_0:
-        mul.w = (const struct q8_0 *)w->data + first / Q8_0_BLOCK;
-        k->mul_q8_0(&mul);
-        break;
-    case TENSOR_TYPE_COUNT: assert(false);
+    if (step->pending_norm)
+        m->kernels.rms_norm(out, out, step->pending_norm, d, m->shape.eps);
+    m->kernels.axpy_f32(x, 1.0f, out, d);
+}
+
+static void phase_enter(void *ctx, int part, int parts)
+{
+    struct step *step = ctx;
+    const struct model *m = step->m;
+    struct scratch *t = m->scratch;
+    size_t d = (size_t)m->shape.n_embd;
+    struct span rows = cut(step->n_rows, 1, part, parts);
+    for (size_t r = rows.from; r < rows.to; r++) {
+        add_pending(step, r);
+        m->kernels.rms_norm(t->h.x + r * d, t->x + r * d, step->norm, d, m->shape.eps);
+        if (step->quantize)
+            m->kernels.acts_quantize(&t->h, r, 0, d);
     }
 }
 
-/* --- the phases of a layer ------------------------------------------------------------------------------- */
-
-static void norm_rows(struct step *step, const float *weight, struct span rows)
+static void enter(struct step *step, const float *norm, bool quantize)
 {
-    const struct shape *s = &step->m->shape;
-    struct scratch *t = step->m->scratch;
-    size_t d = (size_t)s->n_embd;
-    for (size_t r = rows.from; r < rows.to; r++)
-        step->m->kernels.rms_norm(t->h + r * d, t->x + r * d, weight, d, s->eps);
+    step->norm = norm;
+    step->quantize = quantize;
+    run_light_phase(step, phase_enter, step->n_rows, step->n_rows * (size_t)step->m->shape.n_embd);
+    step->pending = PENDING_NONE;
 }
 
-static void phase_attn_norm(void *ctx, int part, int parts)
+static void pend(struct step *step, enum pending what, const float *norm)
 {
-    struct step *step = ctx;
-    norm_rows(step, step->layer->attn_norm, cut(step->n_rows, 1, part, parts));
+    step->pending = what;
+    step->pending_norm = norm;
 }
 
-static void phase_ffn_norm(void *ctx, int part, int parts)
+/* --- the dense phases ------------------------------------------------------------------------------------- */
+
+static size_t panels(const struct matrix *w)
 {
-    struct step *step = ctx;
-    norm_rows(step, step->layer->ffn_norm, cut(step->n_rows, 1, part, parts));
+    return (w->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+}
+
+/* Of a range of panels, those that are w's when *at came before it; moves *at behind them. */
+static struct span take_panels(struct span all, size_t *at, const struct matrix *w)
+{
+    size_t begin = *at, n = panels(w), from = all.from > begin ? all.from - begin : 0;
+    size_t to = all.to > begin ? all.to - begin : 0;
+    *at += n;
+    from = (from < n ? from : n) * PANEL_ROWS;
+    to = (to < n ? to : n) * PANEL_ROWS;
+    return (struct span){ from, to < w->rows ? to : w->rows };
 }
 
 /* q, k and v are one range of outputs, so that threads share them evenly. */
@@ -204,236 +198,194 @@ static void phase_qkv(void *ctx, int part, int parts)
     struct step *step = ctx;
     struct scratch *t = step->m->scratch;
     const struct layer *l = step->layer;
-    struct span span = cut(l->q.rows + l->k.rows + l->v.rows, MUL_GRAIN, part, parts);
-    multiply(step, &l->q, within(span, 0, l->q.rows), t->q, t->h, step->n_rows);
-    multiply(step, &l->k, within(span, l->q.rows, l->k.rows), t->k, t->h, step->n_rows);
-    multiply(step, &l->v, within(span, l->q.rows + l->k.rows, l->v.rows), t->v, t->h, step->n_rows);
-}
-
-/* Pairs (a, b) of a head turn by position * frequency_i: (a cos - b sin, a sin + b cos). */
-static void rotate(const struct model *m, float *head, const float *cosine, const float *sine)
-{
-    size_t half = (size_t)m->shape.n_rot / 2;
-    bool halves = m->arch->rope == ROPE_HALVES;
-    for (size_t i = 0; i < half; i++) {
-        float *a = halves ? head + i : head + 2 * i, *b = halves ? a + half : a + 1;
-        float x = *a, y = *b;
-        *a = x * cosine[i] - y * sine[i];
-        *b = x * sine[i] + y * cosine[i];
-    }
-}
-
-static void ready_heads(const struct step *step, size_t row, float *heads, size_t n_heads, const float *norm)
-{
-    const struct model *m = step->m;
-    size_t dim = (size_t)m->shape.head_dim, half = (size_t)m->shape.n_rot / 2;
-    for (size_t i = 0; i < n_heads; i++) {
-        if (norm)
-            m->kernels.rms_norm(heads + i * dim, heads + i * dim, norm, dim, m->shape.eps);
-        rotate(m, heads + i * dim, m->scratch->cosine + row * half, m->scratch->sine + row * half);
-    }
-}
-
-/* Keys of a head in page i of a sequence: [64][head_dim]; its values lie n_kv_heads heads further on. */
-static float *page_keys(const struct step *step, const struct kv *kv, size_t i, size_t kv_head)
-{
-    const struct kv_pool *p = &step->m->kv_pool;
-    return p->memory + kv->pages[i] * p->page_floats + step->layer_index * p->layer_floats +
-           kv_head * p->head_floats;
-}
-
-static void store_kv(const struct step *step, size_t row)
-{
-    const struct shape *s = &step->m->shape;
-    const struct scratch *t = step->m->scratch;
-    size_t dim = (size_t)s->head_dim, n = (size_t)s->n_kv_heads;
-    size_t page = (size_t)step->positions[row] / KV_PAGE_TOKENS,
-           at = (size_t)step->positions[row] % KV_PAGE_TOKENS;
-    for (size_t head = 0; head < n; head++) {
-        float *keys = page_keys(step, step->rows[row].kv, page, head);
-        float *values = keys + n * step->m->kv_pool.head_floats;
-        memcpy(keys + at * dim, t->k + row * kv_width(s) + head * dim, dim * sizeof(float));
-        memcpy(values + at * dim, t->v + row * kv_width(s) + head * dim, dim * sizeof(float));
-    }
-}
-
-/* Queries carry the scores' scale, 1 / sqrt(head_dim), so that attention need not. */
-static void phase_rope(void *ctx, int part, int parts)
-{
-    struct step *step = ctx;
-    const struct shape *s = &step->m->shape;
-    struct scratch *t = step->m->scratch;
-    struct span rows = cut(step->n_rows, 1, part, parts);
-    float scale = 1.0f / sqrtf((float)s->head_dim);
-    for (size_t r = rows.from; r < rows.to; r++) {
-        float *q = t->q + r * q_width(s);
-        ready_heads(step, r, q, (size_t)s->n_heads, step->layer->q_norm);
-        for (size_t i = 0; i < q_width(s); i++)
-            q[i] *= scale;
-        ready_heads(step, r, t->k + r * kv_width(s), (size_t)s->n_kv_heads, step->layer->k_norm);
-        store_kv(step, r);
-    }
-}
-
-/* out = sum over t <= position of softmax(q . k_t) v_t, for one head of one row. */
-static void attend(const struct step *step, size_t row, size_t head, float *scores)
-{
-    const struct model *m = step->m;
-    const struct shape *s = &m->shape;
-    const struct kv *kv = step->rows[row].kv;
-    size_t dim = (size_t)s->head_dim, kv_head = head / (size_t)(s->n_heads / s->n_kv_heads);
-    size_t n = (size_t)step->positions[row] + 1, values_at = (size_t)s->n_kv_heads * m->kv_pool.head_floats;
-    const float *q = m->scratch->q + row * q_width(s) + head * dim;
-    float *out = m->scratch->attended + row * q_width(s) + head * dim;
-    for (size_t page = 0; page * KV_PAGE_TOKENS < n; page++) {
-        const float *keys = page_keys(step, kv, page, kv_head);
-        size_t from = page * KV_PAGE_TOKENS, here = n - from < KV_PAGE_TOKENS ? n - from : KV_PAGE_TOKENS;
-        for (size_t i = 0; i < here; i++)
-            scores[from + i] = m->kernels.dot_f32(q, keys + i * dim, dim);
-    }
-    m->kernels.softmax(scores, n);
-    memset(out, 0, dim * sizeof *out);
-    for (size_t page = 0; page * KV_PAGE_TOKENS < n; page++) {
-        const float *values = page_keys(step, kv, page, kv_head) + values_at;
-        size_t from = page * KV_PAGE_TOKENS, here = n - from < KV_PAGE_TOKENS ? n - from : KV_PAGE_TOKENS;
-        for (size_t i = 0; i < here; i++)
-            m->kernels.axpy_f32(out, scores[from + i], values + i * dim, dim);
-    }
-}
-
-static void phase_attend(void *ctx, int part, int parts)
-{
-    struct step *step = ctx;
-    struct scratch *t = step->m->scratch;
-    size_t n_heads = (size_t)step->m->shape.n_heads;
-    struct span items = cut(step->n_rows * n_heads, 1, part, parts);
-    for (size_t i = items.from; i < items.to; i++)
-        attend(step, i / n_heads, i % n_heads, t->scores + (size_t)part * t->scores_len);
-}
-
-/* x += w y, for this part's outputs of every row. */
-static void add_product(struct step *step, const struct weight *w, const float *y, int part, int parts)
-{
-    struct scratch *t = step->m->scratch;
-    struct span span = cut(w->rows, MUL_GRAIN, part, parts);
-    multiply(step, w, span, t->out, y, step->n_rows);
-    for (size_t r = 0; r < step->n_rows; r++)
-        for (size_t j = span.from; j < span.to; j++)
-            t->x[r * w->rows + j] += t->out[r * w->rows + j];
+    struct span all = cut(panels(&l->q) + panels(&l->k) + panels(&l->v), 1, part, parts);
+    size_t at = 0;
+    multiply(step, &l->q, take_panels(all, &at, &l->q), &t->h, t->q);
+    multiply(step, &l->k, take_panels(all, &at, &l->k), &t->h, t->k);
+    multiply(step, &l->v, take_panels(all, &at, &l->v), &t->h, t->v);
 }
 
 static void phase_attn_out(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    add_product(step, &step->layer->attn_out, step->m->scratch->attended, part, parts);
+    struct scratch *t = step->m->scratch;
+    const struct matrix *w = &step->layer->attn_out;
+    const float *bias = step->layer->out_bias;
+    struct span span = cut(w->rows, PANEL_ROWS, part, parts);
+    multiply(step, w, span, &t->attended, t->out);
+    for (size_t r = 0; bias && r < step->n_rows; r++)
+        for (size_t j = span.from; j < span.to; j++)
+            t->out[r * w->rows + j] += bias[j];
 }
 
-/* gate = silu(gate x) * (up x) */
+/* hidden = silu(gate x) * (up x); whole blocks of outputs, so they can be quantised here. */
+static void gate_up(struct step *step, struct span span)
+{
+    struct scratch *t = step->m->scratch;
+    const struct layer *l = step->layer;
+    const struct kernels *k = &step->m->kernels;
+    size_t n = l->gate.rows;
+    multiply(step, &l->gate, span, &t->h, t->hidden.x);
+    multiply(step, &l->up, span, &t->h, t->up);
+    for (size_t r = 0; r < step->n_rows; r++) {
+        float *gate = t->hidden.x + r * n + span.from, *up = t->up + r * n + span.from;
+        (step->m->arch->gate == GATE_GELU ? k->gelu_mul : k->silu_mul)(gate, gate, up, span.to - span.from);
+        if (l->down.packed)
+            k->acts_quantize(&t->hidden, r, span.from, span.to);
+    }
+}
+
+#define GATED_FLOATS 16384 /* of gate and of up at a time: few enough to be in the cache when they are used */
+
 static void phase_gate_up(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    struct scratch *t = step->m->scratch;
-    const struct layer *l = step->layer;
-    struct span span = cut(l->gate.rows, MUL_GRAIN, part, parts);
-    multiply(step, &l->gate, span, t->gate, t->h, step->n_rows);
-    multiply(step, &l->up, span, t->up, t->h, step->n_rows);
-    for (size_t r = 0; r < step->n_rows; r++) {
-        float *gate = t->gate + r * l->gate.rows + span.from;
-        step->m->kernels.silu_mul(gate, gate, t->up + r * l->up.rows + span.from, span.to - span.from);
-    }
+    struct span all = cut(step->layer->gate.rows, ACTS_BLOCK, part, parts);
+    size_t width = (GATED_FLOATS / step->n_rows + ACTS_BLOCK - 1) / ACTS_BLOCK * ACTS_BLOCK;
+    for (size_t from = all.from; from < all.to; from += width)
+        gate_up(step, (struct span){ from, all.to - from < width ? all.to : from + width });
 }
 
 static void phase_down(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    add_product(step, &step->layer->down, step->m->scratch->gate, part, parts);
+    struct scratch *t = step->m->scratch;
+    const struct matrix *w = &step->layer->down;
+    multiply(step, w, cut(w->rows, PANEL_ROWS, part, parts), &t->hidden, t->out);
+}
+
+static void feed_forward(struct step *step)
+{
+    const struct layer *l = step->layer;
+    if (step->m->arch->has & HAS_EXPERTS) {
+        enter(step, l->ffn_norm, l->gate_exps[0].packed || l->up_exps[0].packed || l->router.packed);
+        experts_forward(step);
+        pend(step, PENDING_EXPERTS, NULL);
+        return;
+    }
+    enter(step, l->ffn_norm, l->gate.packed || l->up.packed);
+    run_phase(step, phase_gate_up, (l->gate.rows + ACTS_BLOCK - 1) / ACTS_BLOCK);
+    run_phase(step, phase_down, panels(&l->down));
+    pend(step, PENDING_OUT, l->post_ffn_norm);
 }
 
 static void forward_layer(struct step *step)
 {
-    run_phase(step, phase_attn_norm, step->n_rows);
-    run_phase(step, phase_qkv, SIZE_MAX);
-    run_phase(step, phase_rope, step->n_rows);
-    run_phase(step, phase_attend, SIZE_MAX);
-    run_phase(step, phase_attn_out, SIZE_MAX);
-    run_phase(step, phase_ffn_norm, step->n_rows);
-    run_phase(step, phase_gate_up, SIZE_MAX);
-    run_phase(step, phase_down, SIZE_MAX);
+    const struct layer *l = step->layer;
+    enter(step, l->attn_norm, l->q.packed || l->k.packed || l->v.packed);
+    run_phase(step, phase_qkv, panels(&l->q) + panels(&l->k) + panels(&l->v));
+    attention_forward(step);
+    if (step->n_rows == 0)
+        return;
+    run_phase(step, phase_attn_out, panels(&l->attn_out));
+    pend(step, PENDING_OUT, l->post_attn_norm);
+    feed_forward(step);
 }
 
 /* --- before and after the layers -------------------------------------------------------------------------- */
 
-/* Row `token` of the embedding, exactly as stored. */
-static void embed(const struct weight *w, size_t token, float *x)
+/* By page table, then as the caller has them: rows of one sequence stay in order of position. */
+static int compare_rows(const void *a, const void *b)
 {
-    size_t first = token * w->cols;
-    for (size_t i = 0; i < w->cols; i++)
-        switch (w->type) {
-        case TENSOR_F32: x[i] = ((const float *)w->data)[first + i]; break;
-        case TENSOR_F16: x[i] = f16_to_f32(((const uint16_t *)w->data)[first + i]); break;
-        case TENSOR_BF16: {
-            uint32_t bits = (uint32_t)((const uint16_t *)w->data)[first + i] << 16;
-            memcpy(&x[i], &bits, sizeof bits);
-            break;
-        }
-        case TENSOR_Q8_0: {
-            const struct q8_0 *block = (const struct q8_0 *)w->data + (first + i) / Q8_0_BLOCK;
-            x[i] = f16_to_f32(block->d) * (float)block->q[i % Q8_0_BLOCK];
-            break;
-        }
-        case TENSOR_TYPE_COUNT: assert(false);
-        }
+    const struct row *x = a, *y = b;
+    if (x->pages != y->pages) {
+        size_t nx = (size_t)x->position / KV_PAGE_TOKENS + 1, ny = (size_t)y->position / KV_PAGE_TOKENS + 1;
+        for (size_t i = 0; i < nx && i < ny; i++)
+            if (x->pages[i] != y->pages[i])
+                return x->pages[i] < y->pages[i] ? -1 : 1;
+        if (nx != ny)
+            return nx < ny ? -1 : 1;
+    }
+    return x->position < y->position ? -1 : x->position > y->position;
 }
 
-static void begin_row(struct step *step, size_t r)
+static void begin_rows(struct step *step, const struct model_row *rows, size_t n_rows)
 {
     const struct model *m = step->m;
+    for (size_t r = 0; r < n_rows; r++) {
+        struct kv *kv = rows[r].kv;
+        assert(kv->model == m);
+        assert(rows[r].token >= 0 && rows[r].token < m->shape.n_vocab);
+        assert(!rows[r].want_logits || step->n_logits < MODEL_LOGITS_MAX);
+        step->rows[r] = (struct row){ .kv = kv, .token = rows[r].token, .logits = -1 };
+        if (rows[r].want_logits)
+            step->rows[r].logits = (int32_t)step->n_logits++;
+        step->rows[r].position = kv_append(kv, rows[r].token);
+    }
+    step->n_rows = n_rows;
+    for (size_t r = 0; r < n_rows; r++)
+        step->rows[r].pages = step->rows[r].kv->pages; /* after all appends, which may move them */
+    qsort(step->rows, n_rows, sizeof *step->rows, compare_rows);
+}
+
+static void phase_embed(void *ctx, int part, int parts)
+{
+    struct step *step = ctx;
+    const struct model *m = step->m;
     struct scratch *t = m->scratch;
-    struct kv *kv = step->rows[r].kv;
-    size_t half = (size_t)m->shape.n_rot / 2;
-    assert(kv->model == m);
-    assert(step->rows[r].token >= 0 && step->rows[r].token < m->shape.n_vocab);
-    assert((size_t)kv->len < kv->n_pages * KV_PAGE_TOKENS && kv->len < m->info.context); /* reserved */
-    step->positions[r] = kv->len++;
-    embed(&m->weights.embd, (size_t)step->rows[r].token, t->x + r * (size_t)m->shape.n_embd);
-    for (size_t i = 0; i < half; i++) {
-        double angle = (double)step->positions[r] * t->frequencies[i];
-        t->cosine[r * half + i] = (float)cos(angle);
-        t->sine[r * half + i] = (float)sin(angle);
+    size_t d = (size_t)m->shape.n_embd;
+    struct span rows = cut(step->n_rows, 1, part, parts);
+    for (size_t r = rows.from; r < rows.to; r++) {
+        float *x = t->x + r * d;
+        matrix_row(&m->weights.embd, (size_t)step->rows[r].token, x);
+        for (size_t i = 0; m->shape.embd_scale != 1 && i < d; i++)
+            x[i] *= m->shape.embd_scale;
+        for (int i = 0; i < 2; i++)
+            if (t->cosine[i])
+                rope_at(&t->rope[i], step->rows[r].position, t->cosine[i] + r * t->rope[i].half,
+                        t->sine[i] + r * t->rope[i].half);
     }
 }
 
 static void phase_logits(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    const struct weight *head = &step->m->weights.head;
-    multiply(step, head, cut(head->rows, MUL_GRAIN, part, parts), step->logits, step->m->scratch->h,
-             step->n_logits);
+    const struct model *m = step->m;
+    const struct matrix *head = &m->weights.head;
+    struct span span = cut(head->rows, PANEL_ROWS, part, parts);
+    float cap = m->shape.logit_softcap;
+    if (span.from == span.to)
+        return;
+    matrix_mul(&m->kernels, &(struct product){ .w = head,
+                                               .from = span.from,
+                                               .to = span.to,
+                                               .x = &m->scratch->h,
+                                               .rows = step->logit_rows,
+                                               .n_rows = step->n_logits,
+                                               .y = step->logits,
+                                               .y_stride = head->rows });
+    for (size_t r = 0; cap > 0 && r < step->n_logits; r++)
+        for (size_t j = span.from; j < span.to; j++)
+            step->logits[r * head->rows + j] = cap * tanhf(step->logits[r * head->rows + j] / cap);
 }
 
-/* Norms the rows that want logits into consecutive rows of h, so that the head sees only them. */
+/* Only rows that want logits are left; they are written in the caller's order. */
 static void forward_head(struct step *step)
 {
-    const struct model *m = step->m;
-    size_t d = (size_t)m->shape.n_embd;
+    if (!step->n_logits)
+        return;
+    assert(step->n_rows == step->n_logits);
     for (size_t r = 0; r < step->n_rows; r++)
-        if (step->rows[r].want_logits)
-            m->kernels.rms_norm(m->scratch->h + step->n_logits++ * d, m->scratch->x + r * d,
-                                m->weights.out_norm, d, m->shape.eps);
-    if (step->n_logits)
-        run_phase(step, phase_logits, SIZE_MAX);
+        step->logit_rows[step->rows[r].logits] = (uint32_t)r;
+    enter(step, step->m->weights.out_norm, step->m->weights.head.packed);
+    run_phase(step, phase_logits, panels(&step->m->weights.head));
 }
 
 void model_forward(struct model *m, const struct model_row *rows, size_t n_rows, float *logits)
 {
     assert(n_rows <= MODEL_ROWS_MAX);
-    struct step step = { .m = m, .rows = rows, .n_rows = n_rows, .logits = logits };
-    for (size_t r = 0; r < n_rows; r++)
-        begin_row(&step, r);
-    for (int32_t l = 0; n_rows && l < m->shape.n_layers; l++) {
+    struct step step = { .m = m, .logits = logits };
+    begin_rows(&step, rows, n_rows);
+    run_light_phase(&step, phase_embed, n_rows, n_rows * (size_t)m->shape.n_embd);
+    attention_plan(&step);
+    for (int32_t l = 0; step.n_rows && l < m->shape.n_layers; l++) {
         step.layer = &m->weights.layers[l];
-        step.layer_index = (size_t)l;
+        step.layer_index = l;
+        step.local = m->shape.local[l];
         forward_layer(&step);
     }
     forward_head(&step);
+    for (size_t r = 0; r < n_rows; r++)
+        if (r == 0 || rows[r].kv != rows[r - 1].kv)
+            kv_publish(rows[r].kv);
 }

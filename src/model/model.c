@@ -1,8 +1,8 @@
 /*
  * model.c - a file opened, checked and made ready to compute.
  *
- * Opening reads the header and the tables and touches no weight: pages of the map arrive when the first
- * tokens ask for them. The bundled model is the same format in the program's own read-only data.
+ * Opening checks the header and the tables first and packs the matrices last, so that a file that is refused
+ * costs nothing. The bundled model is the same format in the program's own read-only data.
  */
 #include "model/model_impl.h"
 
@@ -28,6 +28,9 @@ static enum err_code check_config(const struct model_config *cfg, struct err *er
     if (cfg->threads < 0 || cfg->threads > KERNEL_THREADS_MAX)
         return err_set(err, ERR_CONFIG, "threads", "Expected 0 to %d threads, but got %d.",
                        KERNEL_THREADS_MAX, cfg->threads);
+    if ((unsigned)cfg->kv_type >= KV_TYPE_COUNT)
+        return err_set(err, ERR_CONFIG, "kv_type", "There is no type %d for keys and values.",
+                       (int)cfg->kv_type);
     if (cfg->context < 0)
         return err_set(err, ERR_CONFIG, "context",
                        "Expected a context of 0 or more tokens, but got %" PRId64 ".", cfg->context);
@@ -89,7 +92,8 @@ static enum err_code read_file(struct model *m, struct err *err)
 {
     enum err_code code;
     if ((code = gguf_open(&m->gguf, m->map.ptr, m->map.len, err)) ||
-        (code = shape_read(&m->shape, &m->arch, m->gguf, err)) ||
+        (code = architecture_read(&m->arch, m->gguf, err)) ||
+        (code = shape_read(&m->shape, m->arch, m->gguf, err)) ||
         (code = vocabulary_read(&m->vocabulary, m->gguf, err)))
         return code;
     m->shape.n_vocab = (int32_t)m->vocabulary.n_tokens; /* at most 2^24 */
@@ -110,9 +114,12 @@ enum err_code model_open(struct model **out, const struct model_config *cfg, str
     }
     m->kernels = kernels_for(cpu_detect() & cfg->cpu_mask);
     if ((code = read_info(m, cfg, err)) ||
-        (code = kv_pool_init(&m->kv_pool, &m->shape, cfg->kv_bytes_max, err)))
+        (code = kv_pool_init(&m->kv_pool, &m->shape, cfg->kv_type, cfg->kv_bytes_max, err)))
         goto fail;
     m->pool = kernel_pool_open(cfg->threads ? cfg->threads : thread_cpus());
+    code = weights_pack(&m->weights, &m->shape, m->pool, cfg->path ? &m->map : NULL, err);
+    if (code)
+        goto fail;
     m->scratch = scratch_open(m);
     *out = m;
     return ERR_OK;
@@ -148,4 +155,14 @@ const struct model_info *model_info(const struct model *m)
 const struct vocabulary *model_vocabulary(const struct model *m)
 {
     return &m->vocabulary;
+}
+
+struct kernel_pool *model_pool(const struct model *m)
+{
+    return m->pool;
+}
+
+const struct kernels *model_kernels(const struct model *m)
+{
+    return &m->kernels;
 }

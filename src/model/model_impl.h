@@ -2,16 +2,21 @@
  * model_impl.h - what the files of model/ share: the GGUF reader, the weights, the pages of keys and values.
  *
  *   gguf.c        bytes of a file -> checked tables of keys and tensors
- *   arch.c        the table of architectures: numbers read from the keys, tensors they ask for
+ *   arch.c        the table of architectures
+ *   shape.c       their numbers, read from the keys
  *   weights.c     tensors bound to the layers, each with its shape and type
+ *   pack.c        matrices in the kernels' layout
+ *   rope.c        angles of the rotations
  *   vocabulary.c  the tokenizer's keys as a struct vocabulary
  *   kv.c          pages of keys and values, and the pool they come from
- *   forward.c     rows of tokens -> logits
+ *   kv_tree.c     which stored pages begin with which tokens
+ *   forward.c     rows of tokens -> logits; attention.c and experts.c are parts of it (forward_impl.h)
  *   model.c       open, close, info
  */
 #ifndef THINKD_MODEL_MODEL_IMPL_H
 #define THINKD_MODEL_MODEL_IMPL_H
 
+#include "base/arena.h"
 #include "base/file.h"
 #include "kernel/kernel.h"
 #include "model/model.h"
@@ -85,58 +90,113 @@ enum err_code gguf_array(const struct gguf *g, const char *key, enum gguf_type a
                          const struct gguf_value **out, struct err *err);
 void gguf_strings(const struct gguf_value *array, struct str *out); /* [array->count] views */
 
-/* --- arch.c --------------------------------------------------------------------------------------------- */
+/* --- arch.c, shape.c ----------------------------------------------------------------------------------------- */
 
-enum rope_pairs { ROPE_NEIGHBOURS, ROPE_HALVES }; /* (0,1) (2,3) ..., or (0,n/2) (1,n/2+1) ... */
+enum rope_pairs { ROPE_NEIGHBOURS, ROPE_HALVES };  /* (0,1) (2,3) ..., or (0,n/2) (1,n/2+1) ... */
+enum gate_kind { GATE_SILU, GATE_GELU, GATE_OAI }; /* what the gate passes before it is multiplied with up */
+
+/* What an architecture has beyond the common transformer: which tensors it asks for and which steps it takes. */
+enum {
+    HAS_QK_NORM = 1,         /* q and k of each head pass an RMS norm before the rotation */
+    HAS_QKV_BIAS = 2,        /* attn_{q,k,v}.bias */
+    MAY_HAVE_BIAS = 4,       /* the same, and attn_output.bias, where a file brings them */
+    HAS_OUT_BIAS = 8,        /* attn_output.bias */
+    HAS_FUSED_QKV = 16,      /* attn_qkv.weight is q, k and v one after the other */
+    HAS_FUSED_UP = 32,       /* ffn_up.weight is gate and up one after the other */
+    HAS_POST_NORMS = 64,     /* attention's and the feed-forward's outputs are normed before they are added */
+    HAS_LATE_NAME = 128,     /* the norm before the feed-forward is called post_attention_norm */
+    HAS_SINKS = 256,         /* attn_sinks.weight: one logit a head that takes part in the softmax */
+    HAS_EXPERTS = 512,       /* the feed-forward is a router's choice of experts */
+    HAS_EXPERT_BIAS = 1024,  /* router and experts have biases */
+    HAS_ROPE_FREQS = 2048,   /* may carry rope_freqs.weight: a divisor for each frequency */
+    HAS_ROPE_FACTORS = 4096, /* may carry rope_factors_{long,short}.weight, chosen by the context */
+    HAS_EMBD_SCALE = 8192    /* embeddings are multiplied with sqrt(n_embd) */
+};
 
 struct architecture {
     const char *name; /* general.architecture, and the prefix of its keys */
     enum rope_pairs rope;
-    bool qk_norm;    /* q and k of each head pass an RMS norm before the rotation */
-    bool rope_freqs; /* may carry rope_freqs.weight: a divisor for each frequency */
+    enum gate_kind gate;
+    int32_t window_pattern; /* which layers see a window: 1: all; n: all but each n-th; 0: none */
+    double local_base; /* rope base of layers with a window, which no factor stretches; 0: as the others */
+    unsigned has;      /* HAS_* */
 };
+
+enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_YARN, ROPE_LONGROPE };
+
+struct rope_shape {
+    enum rope_scaling scaling;
+    double base, local_base;                 /* local: of layers with a window */
+    double factor, local_factor;             /* frequencies are divided by it */
+    double original_context;                 /* the one it was trained on */
+    double attn_factor;                      /* on sines and cosines */
+    double ext_factor, beta_fast, beta_slow; /* yarn */
+};
+
+#define LAYERS_MAX  1024
+#define EXPERTS_MAX 1024
 
 struct shape {
     int32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_rot, n_ff, n_vocab;
+    int32_t n_experts, n_experts_used; /* n_ff is one expert's then */
     int64_t context;
-    float eps;                     /* of the RMS norms */
-    double rope_base, rope_factor; /* positions are divided by the factor */
+    int64_t window; /* tokens that a layer with a window sees, its own included; 0: no layer has one */
+    bool local[LAYERS_MAX];            /* layers with a window */
+    float eps;                         /* of the RMS norms */
+    float score_scale;                 /* q . k is multiplied with it */
+    float embd_scale;                  /* 1: not scaled */
+    float attn_softcap, logit_softcap; /* 0: none */
+    struct rope_shape rope;
 };
 
 const struct architecture *architecture_find(struct str name); /* or NULL */
-/* Reads and checks the numbers; *arch is the row it found. Errors: ERR_FORMAT. */
-enum err_code shape_read(struct shape *s, const struct architecture **arch, const struct gguf *g,
+/* The row that the file names. Errors: ERR_FORMAT. */
+enum err_code architecture_read(const struct architecture **arch, const struct gguf *g, struct err *err);
+/* Reads and checks the numbers. Errors: ERR_FORMAT. */
+enum err_code shape_read(struct shape *s, const struct architecture *arch, const struct gguf *g,
                          struct err *err);
 
-/* --- weights.c ------------------------------------------------------------------------------------------ */
+/* --- weights.c, pack.c ------------------------------------------------------------------------------------ */
 
-struct weight {
-    const void *data; /* [rows][cols], in the file's map */
-    enum tensor_type type;
-    size_t cols, rows;
-};
-
+/* Vectors are floats of our own; a matrix is plain, in the file's map, until weights_pack. What a model does
+ * not have is NULL, or a matrix without data. Members that one tensor holds together stand together. */
 struct layer {
-    const float *attn_norm, *ffn_norm; /* [n_embd] */
-    const float *q_norm, *k_norm;      /* [head_dim], NULL without qk_norm */
-    struct weight q, k, v,
-        attn_out; /* [n_heads * head_dim][n_embd], [n_kv_heads * head_dim][n_embd] x 2, back */
-    struct weight gate, up, down; /* [n_ff][n_embd] x 2, [n_embd][n_ff] */
+    const float *attn_norm, *ffn_norm;           /* [n_embd] */
+    const float *post_attn_norm, *post_ffn_norm; /* [n_embd] */
+    const float *q_norm, *k_norm;                /* [head_dim] */
+    const float *q_bias, *k_bias, *v_bias, *out_bias;
+    const float *sinks;           /* [n_heads] */
+    struct matrix q, k, v;        /* [n_heads * head_dim][n_embd], [n_kv_heads * head_dim][n_embd] x 2 */
+    struct matrix attn_out;       /* [n_embd][n_heads * head_dim] */
+    struct matrix gate, up, down; /* [n_ff][n_embd] x 2, [n_embd][n_ff] */
+    struct matrix router;         /* [n_experts][n_embd] */
+    struct matrix *gate_exps, *up_exps, *down_exps; /* [n_experts] */
+    const float *router_bias;                       /* [n_experts] */
+    const float *gate_exps_bias, *up_exps_bias;     /* [n_experts][n_ff] */
+    const float *down_exps_bias;                    /* [n_experts][n_embd] */
 };
 
 struct weights {
-    struct weight embd, head; /* [n_vocab][n_embd]; the same when tied */
-    const float *out_norm;    /* [n_embd] */
-    const float *rope_freqs;  /* [n_rot / 2] or NULL */
+    struct matrix embd, head;                         /* [n_vocab][n_embd]; the same when tied */
+    const float *out_norm;                            /* [n_embd] */
+    const float *rope_freqs, *rope_long, *rope_short; /* [n_rot / 2] or NULL */
     struct layer *layers;
+    struct arena vectors; /* what is not a matrix */
+    void *packed;         /* the mapping that has all packed matrices */
+    size_t packed_bytes;
     int64_t parameters;
-    char types[64]; /* of the matrices: "Q8_0+F32" */
+    char types[96]; /* of the matrices: "Q4_K+Q6_K" */
 };
 
 /* Every tensor the architecture asks for, with its shape and a type this build reads, and no other tensor:
  * one that is left over would mean that the model computes something else. Errors: ERR_FORMAT. */
 enum err_code weights_bind(struct weights *w, const struct shape *s, const struct architecture *arch,
                            const struct gguf *g, struct err *err);
+/* Packs what the kernels want packed. map: the mapped file, whose pages are given back; NULL: not ours to give.
+ * ERR_FILE: no memory for it. */
+enum err_code weights_pack(struct weights *w, const struct shape *s, struct kernel_pool *pool,
+                           const struct file_map *map, struct err *err);
+void weights_unpack(struct weights *w);
 void weights_free(struct weights *w);
 
 /* --- vocabulary.c --------------------------------------------------------------------------------------- */
@@ -145,35 +205,99 @@ void weights_free(struct weights *w);
 enum err_code vocabulary_read(struct vocabulary *v, const struct gguf *g, struct err *err);
 void vocabulary_free(struct vocabulary *v);
 
-/* --- kv.c ----------------------------------------------------------------------------------------------- */
-
-#define KV_PAGE_TOKENS 64
+/* --- kv_tree.c ------------------------------------------------------------------------------------------ */
 
 /*
- * A page holds all layers of 64 tokens, so that it can become a node of a tree of shared prefixes: it is
- * taken, counted and given back as one. Inside: [layer][k, v][kv head][64 tokens][head_dim] floats, so the
- * keys one head walks over lie in a row.
+ * The tree of stored beginnings: a node is a page in it and has the page's number, so a path from the root
+ * spells the tokens that its last page was computed from. A node with children has 64 tokens; a leaf may have
+ * fewer. Nodes that no sequence holds stand in one list, longest unused first.
+ */
+#define KV_NO_PAGE UINT32_MAX
+struct kv_node {
+    uint32_t parent, children; /* KV_NO_PAGE: the root; none. children: the top of their search tree */
+    uint32_t left, right;      /* in the search tree of its siblings */
+    uint32_t older, newer;     /* in the list of kept pages */
+    uint32_t n_tokens;         /* 1 .. 64; 0: this page is not in the tree */
+    bool kept;                 /* in the list: only the tree holds the page */
+    int32_t tokens[KV_PAGE_TOKENS];
+};
+struct kv_tree {
+    struct kv_node *nodes; /* [n_pages] of the pool */
+    uint32_t children;     /* of the root */
+    uint32_t oldest, newest;
+    size_t n_kept;
+};
+struct kv_found {
+    uint32_t page;
+    int64_t n; /* tokens that agree; 0: no page */
+};
+
+void kv_tree_init(struct kv_tree *t, struct kv_node *nodes); /* nodes are all zero */
+/* The child of parent that begins with the most of tokens[0 .. n), n <= 64. */
+struct kv_found kv_tree_find(const struct kv_tree *t, uint32_t parent, const int32_t *tokens, int64_t n);
+/* No child of parent may begin with these tokens, nor be a beginning of them. */
+void kv_tree_insert(struct kv_tree *t, uint32_t parent, const int32_t *tokens, int64_t n, uint32_t page);
+void kv_tree_remove(struct kv_tree *t, uint32_t page); /* a kept page without children */
+void kv_tree_keep(struct kv_tree *t, uint32_t page);   /* its last sequence let go: the newest in the list */
+void kv_tree_hold(struct kv_tree *t, uint32_t page);   /* a sequence took it: leaves the list */
+
+/* --- kv.c ----------------------------------------------------------------------------------------------- */
+
+/*
+ * A page holds all layers of 64 tokens: [layer][kv head] kv_heads (kernel.h), so it is taken, counted, shared
+ * and given back as one, and its number is all that a sequence or the tree keeps of it. The kv_head of layer
+ * l and head h in page p is at memory + p * page_bytes + l * layer_bytes + h * head_bytes.
  */
 struct kv_pool {
-    float *memory; /* one reservation of n_pages; the system gives memory as pages are first used */
-    size_t bytes;  /* of the reservation */
-    size_t page_floats, layer_floats, head_floats;
+    void *map; /* one reservation: pages, then the tables; the system gives memory as it is first used */
+    size_t map_bytes;
+    unsigned char *memory; /* [n_pages][page_bytes], aligned to 2 MiB */
+    enum kv_type type;
+    size_t page_bytes, layer_bytes, head_bytes;
+    size_t head_dim, n_layers, n_kv_heads;
     uint32_t n_pages, n_fresh; /* pages from n_fresh on were never used */
-    uint32_t *free;            /* stack of pages given back, the last one on top */
-    size_t n_free, cap_free;
+    uint32_t *refs;            /* [n_pages] sequences that hold the page, and one for the tree */
+    uint32_t *free;            /* [n_pages] stack of pages given back, the last one on top */
+    size_t n_free;
+    struct kv_tree tree;
+    int64_t hits, evicted; /* for kv_usage */
 };
 
 struct kv {
     struct model *model;
     uint32_t *pages; /* pages[i] holds tokens 64 i ... */
     size_t n_pages, cap_pages;
+    int32_t *tokens; /* [len], room for cap_pages * 64 */
     int64_t len;
+    size_t n_published; /* pages[0 .. n_published) are a path of the tree, the rest are this kv's alone */
 };
 
-enum err_code kv_pool_init(struct kv_pool *p, const struct shape *s, int64_t bytes_max, struct err *err);
+enum err_code kv_pool_init(struct kv_pool *p, const struct shape *s, enum kv_type type, int64_t bytes_max,
+                           struct err *err);
 void kv_pool_free(struct kv_pool *p);
+/* For forward.c: takes the next position for token; its keys and values are written during the step, to a
+ * page that only this kv holds. */
+int64_t kv_append(struct kv *kv, int32_t token);
+/* For forward.c, after a step: pages that became full go into the tree. May replace numbers in kv->pages by
+ * those of pages with the same content. */
+void kv_publish(struct kv *kv);
 
-/* --- forward.c ------------------------------------------------------------------------------------------ */
+/* --- rope.c --------------------------------------------------------------------------------------------- */
+
+/* Rotations of one kind of layer. A position is 64 hi + lo, and its angle's sine and cosine are put together from
+ * those of the two parts in double precision, so that no position costs a call of sin. */
+struct rope {
+    size_t half;        /* n_rot / 2 */
+    double *low, *high; /* [64][2][half], [context / 64 + 1][2][half]: cosines, then sines */
+    double magnitude;   /* on both (yarn, longrope) */
+};
+void rope_open(struct rope *r, const struct model *m, bool local); /* local: of layers with a window */
+void rope_free(struct rope *r);
+/* [half] each */
+void rope_at(const struct rope *r, int64_t position, float *cosine, float *sine);
+void rope_rotate(enum rope_pairs pairs, float *head, size_t half, const float *cosine, const float *sine);
+
+/* --- forward.c, attention.c, experts.c ---------------------------------------------------------------------- */
 
 struct scratch; /* activations of MODEL_ROWS_MAX rows */
 struct scratch *scratch_open(const struct model *m);

@@ -70,7 +70,7 @@ static void set_defaults(struct vocabulary *v)
     v->eos = spm ? 2 : -1;
     v->unk = spm ? 0 : -1;
     v->eot = v->pad = -1;
-    v->add_bos = spm || str_is(v->pre, "llama-bpe") || str_is(v->pre, "llama3") || str_is(v->pre, "llama-v3");
+    v->add_bos = vocabulary_begins_with_bos(v->model, v->pre);
     v->add_eos = false;
     v->add_space_prefix = spm;
 }

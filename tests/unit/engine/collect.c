@@ -5,6 +5,8 @@
 
 #include "test.h"
 
+#include <string.h>
+
 static const char *check(struct collected *s, const struct engine_event *ev)
 {
     if (s->ends)
@@ -15,14 +17,33 @@ static const char *check(struct collected *s, const struct engine_event *ev)
         return "totals do not fit";
     if (ev->kind == ENGINE_TEXT && ev->text.len && !utf8_valid(ev->text))
         return "half a character";
+    if (ev->kind == ENGINE_PROMPT && ev->output_tokens)
+        return "a token of the prompt behind the output";
+    if ((ev->kind == ENGINE_PROMPT || ev->output_tokens > s->output_tokens) != (ev->token.id >= 0))
+        return "a token too many, or one too few";
+    if (s->events && ev->cached_tokens != s->cached_tokens && s->output_tokens)
+        return "cached_tokens changed";
     if (ev->kind == ENGINE_TEXT && ev->stage == ENGINE_THINKING && s->answering)
         return "back to thinking";
     return NULL;
 }
 
+static void keep(struct engine_token **list, size_t *n, size_t *cap, const struct engine_token *t)
+{
+    if (*n == *cap) {
+        *cap = *cap ? 2 * *cap : 16;
+        *list = mem_realloc(*list, *cap * sizeof **list);
+    }
+    (*list)[(*n)++] = *t;
+}
+
 static void put(void *ctx, const struct engine_event *ev)
 {
     struct collector *c = ctx;
+    pthread_mutex_lock(&c->lock);
+    c->arrivals++;
+    pthread_cond_broadcast(&c->news);
+    pthread_mutex_unlock(&c->lock);
     pthread_mutex_lock(&c->gate);
     pthread_mutex_unlock(&c->gate);
     pthread_mutex_lock(&c->lock);
@@ -30,6 +51,12 @@ static void put(void *ctx, const struct engine_event *ev)
     const char *wrong = check(s, ev);
     if (wrong && !c->wrong)
         c->wrong = wrong;
+    if (ev->kind == ENGINE_PROMPT)
+        keep(&s->prompt, &s->n_prompt, &s->cap_prompt, &ev->token);
+    else if (ev->token.id >= 0)
+        keep(&s->tokens, &s->n_tokens, &s->cap_tokens, &ev->token);
+    s->confidence = ev->confidence;
+    s->cached_tokens = ev->cached_tokens;
     s->output_tokens = ev->output_tokens;
     s->thinking_tokens = ev->thinking_tokens;
     c->events++;
@@ -38,7 +65,7 @@ static void put(void *ctx, const struct engine_event *ev)
     if (ev->kind == ENGINE_TEXT) {
         s->answering |= ev->stage == ENGINE_ANSWER && ev->text.len;
         buf_put_str(ev->stage == ENGINE_THINKING ? &s->thought : &s->answer, ev->text);
-    } else {
+    } else if (ev->kind != ENGINE_PROMPT) {
         s->ends++;
         s->order = ++c->ends;
         s->failed = ev->kind == ENGINE_FAILED;
@@ -47,6 +74,8 @@ static void put(void *ctx, const struct engine_event *ev)
         s->err = ev->err;
     }
     pthread_cond_broadcast(&c->news);
+    while (c->stops && ev->seq == c->stop_seq && ev->output_tokens >= c->stop_tokens)
+        pthread_cond_wait(&c->news, &c->lock);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -80,6 +109,8 @@ void collect_close(struct collector *c)
         assert_true(c->seqs[i].events == 0 || c->seqs[i].ends == 1);
         buf_free(&c->seqs[i].thought);
         buf_free(&c->seqs[i].answer);
+        mem_free(c->seqs[i].prompt);
+        mem_free(c->seqs[i].tokens);
     }
     if (c->wrong)
         fail_msg("%s", c->wrong);
@@ -97,6 +128,15 @@ struct engine_prompt *collect_prompt(struct collector *c, const char *message, b
     if (engine_prompt_open(&p, c->engine, &(struct engine_chat){ messages, "medium", think }, &err))
         fail_msg("%s", err.message);
     json_decref(messages);
+    return p;
+}
+
+struct engine_prompt *collect_text_prompt(struct collector *c, const char *text)
+{
+    struct engine_prompt *p = NULL;
+    struct err err = { 0 };
+    if (engine_prompt_open_text(&p, c->engine, str_from(text), true, &err))
+        fail_msg("%s", err.message);
     return p;
 }
 
@@ -141,4 +181,72 @@ const struct collected *collect_run(struct collector *c, uint64_t seq, const cha
 const char *collect_text(const struct buf *b)
 {
     return b->len ? b->ptr : "";
+}
+
+static bool same_bits(float a, float b)
+{
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+void collect_same(const struct collected *a, const struct collected *b)
+{
+    assert_string_equal(collect_text(&a->thought), collect_text(&b->thought));
+    assert_string_equal(collect_text(&a->answer), collect_text(&b->answer));
+    assert_int_equal(a->output_tokens, b->output_tokens);
+    assert_int_equal(a->thinking_tokens, b->thinking_tokens);
+    assert_int_equal(a->finish, b->finish);
+    assert_int_equal(a->closed_by_budget, b->closed_by_budget);
+    assert_int_equal(a->n_tokens, b->n_tokens);
+    for (size_t i = 0; i < a->n_tokens; i++) {
+        assert_int_equal(a->tokens[i].id, b->tokens[i].id);
+        assert_true(same_bits(a->tokens[i].logprob, b->tokens[i].logprob));
+        assert_true(same_bits(a->tokens[i].confidence, b->tokens[i].confidence));
+    }
+    assert_int_equal(a->confidence.tokens, b->confidence.tokens);
+    assert_true(same_bits(a->confidence.bottom_tenth, b->confidence.bottom_tenth));
+}
+
+void collect_hold(struct collector *c)
+{
+    pthread_mutex_lock(&c->gate);
+}
+
+void collect_wait_arrival(struct collector *c)
+{
+    pthread_mutex_lock(&c->lock);
+    while (c->arrivals == c->events)
+        pthread_cond_wait(&c->news, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void collect_let_go(struct collector *c)
+{
+    pthread_mutex_unlock(&c->gate);
+}
+
+static void set_stop(struct collector *c, bool stops, uint64_t seq, int64_t tokens)
+{
+    pthread_mutex_lock(&c->lock);
+    c->stops = stops;
+    c->stop_seq = seq;
+    c->stop_tokens = tokens;
+    pthread_cond_broadcast(&c->news);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void collect_stop_at(struct collector *c, uint64_t seq, int64_t tokens)
+{
+    set_stop(c, true, seq, tokens);
+}
+
+void collect_go_on(struct collector *c)
+{
+    set_stop(c, false, 0, 0);
+}
+
+struct engine_stats collect_stats(struct collector *c)
+{
+    struct engine_stats stats;
+    engine_stats(c->engine, &stats);
+    return stats;
 }

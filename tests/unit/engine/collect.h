@@ -2,7 +2,7 @@
  * collect.h - an engine with a sink that remembers everything, for tests.
  *
  * Each event is checked as it comes: totals never fall, texts are whole characters, a stage is never gone
- * back to, nothing follows an end.
+ * back to, the prompt's tokens come before the others, nothing follows an end.
  *
  * Threads: the sink runs on the engine's; the rest on the test's.
  */
@@ -18,7 +18,10 @@
 
 struct collected {
     struct buf thought, answer;
-    int64_t output_tokens, thinking_tokens;
+    struct engine_token *prompt, *tokens; /* [n_prompt], [output_tokens]: what was said of each */
+    size_t n_prompt, n_tokens, cap_prompt, cap_tokens;
+    struct engine_confidence confidence; /* the last event's */
+    int64_t output_tokens, thinking_tokens, cached_tokens;
     int events, ends;
     bool failed, closed_by_budget, answering;
     enum engine_finish finish;
@@ -32,9 +35,12 @@ struct collector {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t news;
     struct collected seqs[COLLECT_MAX];
-    uint64_t events, ends;
-    const char *wrong;    /* what the sink found wrong, or NULL */
-    pthread_mutex_t gate; /* a test that holds it stops the engine at its next event */
+    bool stops; /* the sink waits where stop_seq has stop_tokens */
+    uint64_t stop_seq;
+    int64_t stop_tokens;
+    uint64_t arrivals, events, ends; /* arrivals: events that came to the gate */
+    const char *wrong;               /* what the sink found wrong, or NULL */
+    pthread_mutex_t gate;            /* a test that holds it stops the engine at its next event */
 };
 
 struct collector *collect_open(
@@ -45,6 +51,7 @@ void collect_engine_close(struct collector *c); /* only the engine; what was col
 
 /* One user message. */
 struct engine_prompt *collect_prompt(struct collector *c, const char *message, bool think);
+struct engine_prompt *collect_text_prompt(struct collector *c, const char *text);
 struct engine_params collect_params(int64_t tokens_max); /* greedy, no bound on thinking, no stops */
 void collect_submit(struct collector *c, uint64_t seq, struct engine_prompt *prompt,
                     const struct engine_params *params);
@@ -53,6 +60,16 @@ void collect_wait_tokens(struct collector *c, uint64_t seq, int64_t tokens); /* 
 /* Prompt, submit, wait. */
 const struct collected *collect_run(struct collector *c, uint64_t seq, const char *message, bool think,
                                     const struct engine_params *params);
+/* The same tokens, texts, totals and figures, or the test fails. */
+void collect_same(const struct collected *a, const struct collected *b);
 const char *collect_text(const struct buf *b); /* "" for an empty one */
+/* The engine stands still at its next event; what is submitted meanwhile arrives between two steps. */
+void collect_hold(struct collector *c);
+void collect_wait_arrival(struct collector *c); /* while held: until the engine stands at the gate */
+void collect_let_go(struct collector *c);
+/* The same, at the event by which seq has that many tokens; may be set anew while it stands there. */
+void collect_stop_at(struct collector *c, uint64_t seq, int64_t tokens);
+void collect_go_on(struct collector *c);
+struct engine_stats collect_stats(struct collector *c);
 
 #endif

@@ -4,6 +4,7 @@
 #include "collect.h"
 #include "test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -371,6 +372,157 @@ static void directives_check_their_number(void **state)
     }
 }
 
+/* --- who goes first -------------------------------------------------------------------------------------- */
+
+/* One at a time: groups take turns, and who has none is a group alone. */
+static void groups_take_turns(void **state)
+{
+    (void)state;
+    static const uint64_t groups[] = { 5, 5, 5, 5, 6, 6, 0, 0, 7 };
+    static const uint64_t order[] = { 0, 4, 6, 7, 8, 1, 5, 2, 3 }; /* in which they end */
+    struct collector *c = collect_open(&(struct engine_config){ .kind = "echo", .sequences_max = 1 });
+    struct engine_prompt *hold = collect_prompt(c, "/hold 1", false),
+                         *word = collect_prompt(c, "word", false);
+    struct engine_params p = collect_params(100);
+    collect_submit(c, 100, hold, &p);
+    collect_wait_tokens(c, 100, 1);
+    for (uint64_t seq = 0; seq < ARRAY_LEN(groups); seq++) {
+        p.group = groups[seq];
+        collect_submit(c, seq, word, &p);
+    }
+    struct engine_stats stats = collect_stats(c);
+    assert_int_equal(stats.running, 1);
+    assert_int_equal(stats.waiting, ARRAY_LEN(groups));
+    engine_cancel(c->engine, 100);
+    for (uint64_t at = 0; at < ARRAY_LEN(order); at++)
+        assert_int_equal(collect_wait(c, order[at])->order, at + 2);
+    engine_prompt_unref(hold);
+    engine_prompt_unref(word);
+    collect_close(c);
+}
+
+static void background_steps_back(void **state)
+{
+    (void)state;
+    struct collector *c = collect_open(&(struct engine_config){ .kind = "echo", .sequences_max = 2 });
+    struct engine_prompt *hold = collect_prompt(c, "/hold 3", true), *word = collect_prompt(c, "word", false);
+    struct engine_params now = collect_params(100), later = now;
+    later.priority = ENGINE_BACKGROUND;
+    collect_submit(c, 0, hold, &later);
+    collect_submit(c, 1, hold, &later);
+    for (uint64_t seq = 0; seq < 2; seq++)
+        collect_wait_tokens(c, seq, 2 + 2 * 4 + 3); /* all but the end */
+    for (uint64_t seq = 2; seq < 8; seq++)
+        collect_submit(c, seq, word, seq < 5 ? &later : &now);
+    for (uint64_t seq = 5; seq < 8; seq++)
+        assert_true(collect_wait(c, seq)->order <= 3);
+    assert_true(collect_stats(c).preempted >= 1);
+    engine_cancel(c->engine, 0);
+    engine_cancel(c->engine, 1);
+    for (uint64_t seq = 2; seq < 5; seq++)
+        collect_wait(c, seq);
+    for (uint64_t seq = 0; seq < 2; seq++)
+        assert_string_equal(collect_text(&collect_wait(c, seq)->answer), "1 2 3");
+    engine_prompt_unref(hold);
+    engine_prompt_unref(word);
+    collect_close(c);
+}
+
+/* --- log-probabilities ------------------------------------------------------------------------------------ */
+
+static void check_token(const struct engine_token *t, int n_top)
+{
+    double mass = 0;
+    assert_int_equal(t->n_top, n_top);
+    assert_true(t->logprob <= -0.125f && t->logprob >= -1);
+    assert_true(t->confidence > 0);
+    for (int k = 0; k < t->n_top; k++) {
+        mass += exp((double)t->top[k].logprob);
+        assert_true(k == 0 || t->top[k].logprob < t->top[k - 1].logprob);
+    }
+    assert_true(mass < 1 + 1e-6);
+    if (n_top)
+        assert_int_equal(t->top[0].id, t->id);
+}
+
+static void made_up_logprobs_fit_together(void **state)
+{
+    struct collector *c = *state;
+    struct engine_params p = collect_params(100);
+    p.top_logprobs = 20;
+    p.prompt_logprobs = true;
+    const struct collected *s = collect_run(c, 1, "What is 2 plus 2?", true, &p);
+    assert_int_equal(s->n_prompt, 1 + 1 + 5);
+    assert_true(isnan(s->prompt[0].logprob));
+    for (size_t i = 1; i < s->n_prompt; i++)
+        check_token(&s->prompt[i], 20);
+    struct buf text = { 0 };
+    for (size_t i = 0; i < s->n_tokens; i++) {
+        check_token(&s->tokens[i], 20);
+        buf_put_str(&text, engine_token_text(c->engine, s->tokens[i].id));
+    }
+    assert_string_equal(
+        collect_text(&text),
+        "<think>Word 1 is \"What\".\nWord 2 is \"is\".\nWord 3 is \"2\".\nWord 4 is \"plus\".\n"
+        "Word 5 is \"2?\".\n</think>What is 2 plus 2?<|end|>");
+    buf_free(&text);
+    assert_int_equal(s->confidence.tokens, s->n_tokens);
+    assert_int_equal(s->confidence.window, 16);
+    assert_true(s->confidence.lowest_window <= s->confidence.bottom_tenth);
+    assert_true(s->confidence.bottom_tenth <= s->confidence.mean);
+    collect_same(s, collect_run(c, 2, "What is 2 plus 2?", true, &p));
+
+    p.tokens_max = 0;
+    s = collect_run(c, 3, "a b", false, &p);
+    assert_int_equal(s->n_prompt, 4);
+    assert_int_equal(s->output_tokens, 0);
+    assert_int_equal(s->finish, FINISH_LENGTH);
+    assert_true(isnan(s->confidence.mean));
+
+    p = collect_params(10);
+    p.top_logprobs = 12;
+    s = collect_run(c, 4, "/random 5", false, &p);
+    assert_int_equal(s->tokens[0].n_top, 10);
+    assert_near(log(0.1), (double)s->tokens[0].logprob, 1e-6);
+    assert_string_equal(engine_token_text(c->engine, s->tokens[0].top[9].id).ptr, " 9");
+}
+
+static void forced_tokens_have_none(void **state)
+{
+    struct engine_params p = collect_params(1000);
+    p.think_tokens_max = 4;
+    const struct collected *s = collect_run(*state, 1, "/ponder", true, &p);
+    int forced = 0;
+    for (size_t i = 0; i < s->n_tokens; i++)
+        forced += isnan(s->tokens[i].logprob) && isnan(s->tokens[i].confidence);
+    assert_int_equal(forced, SENTENCE_TOKENS + 1);
+    assert_int_equal(s->confidence.tokens, (int64_t)s->n_tokens - forced);
+    assert_true(isnan(s->confidence.last_window)); /* six are no window of sixteen */
+    assert_false(isnan(s->confidence.mean));
+}
+
+static void prompts_of_text_and_ids(void **state)
+{
+    struct collector *c = *state;
+    struct engine_params p = collect_params(100);
+    struct engine_prompt *text = collect_text_prompt(c, "/count 3"), *ids = NULL, *none = NULL;
+    struct err err = { 0 };
+    assert_int_equal(engine_prompt_tokens(text), 2);
+    const int32_t *of = engine_prompt_ids(text);
+    assert_int_equal(engine_prompt_open_ids(&ids, c->engine, of, 2, &err), ERR_OK);
+    collect_submit(c, 1, text, &p);
+    collect_submit(c, 2, ids, &p);
+    collect_same(collect_wait(c, 1), collect_wait(c, 2));
+    assert_string_equal(collect_text(&c->seqs[1].answer), " 1 2 3"); /* as it stands: blanks too */
+    assert_int_equal(engine_prompt_open_ids(&none, c->engine, (int32_t[]){ 999999 }, 1, &err),
+                     ERR_INVALID_VALUE);
+    assert_int_equal(engine_prompt_open_text(&none, c->engine, STR(""), true, &err), ERR_INVALID_VALUE);
+    assert_string_equal(err.message, "The prompt is empty.");
+    assert_int_equal(engine_token_text(c->engine, -1).len, 0);
+    engine_prompt_unref(text);
+    engine_prompt_unref(ids);
+}
+
 #define ON_ECHO(test) cmocka_unit_test_setup_teardown(test, open_echo, close_echo)
 
 static const struct CMUnitTest tests[] = {
@@ -395,5 +547,10 @@ static const struct CMUnitTest tests[] = {
     ON_ECHO(generated_is_the_sum),
     cmocka_unit_test(refuses_what_it_cannot),
     ON_ECHO(directives_check_their_number),
+    cmocka_unit_test(groups_take_turns),
+    cmocka_unit_test(background_steps_back),
+    ON_ECHO(made_up_logprobs_fit_together),
+    ON_ECHO(forced_tokens_have_none),
+    ON_ECHO(prompts_of_text_and_ids),
 };
 TEST_GROUP(engine_echo, tests)

@@ -7,11 +7,11 @@
 
 #include <string.h>
 
-enum { THREADS_MAX = 9 };
+enum { THREADS_MAX = 9, PARTS_MAX = 40 };
 
 struct tally {
-    int parts, runs[THREADS_MAX]; /* plain ints: the join must make them visible */
-    size_t sum[THREADS_MAX];
+    int parts, runs[PARTS_MAX]; /* plain ints: the join must make them visible */
+    size_t sum[PARTS_MAX];
 };
 
 static void count_part(void *ctx, int part, int parts)
@@ -24,24 +24,29 @@ static void count_part(void *ctx, int part, int parts)
         t->sum[part] += i;
 }
 
+static void check_call(struct kernel_pool *p, int parts)
+{
+    struct tally t;
+    size_t sum = 0;
+    memset(&t, 0, sizeof t);
+    kernel_pool_run(p, parts, count_part, &t);
+    assert_int_equal(t.parts, parts);
+    for (int i = 0; i < parts; i++) {
+        assert_int_equal(t.runs[i], 1);
+        sum += t.sum[i];
+    }
+    assert_int_equal(sum, 499500);
+}
+
+/* Fewer parts than threads, as many, and more; other numbers from call to call. */
 static void every_part_runs_once(void **state)
 {
     (void)state;
     for (int threads = 1; threads <= THREADS_MAX; threads += threads < 4 ? 1 : 5) {
         struct kernel_pool *p = kernel_pool_open(threads);
         assert_int_equal(kernel_pool_threads(p), threads);
-        for (int call = 0; call < 500; call++) {
-            struct tally t;
-            size_t sum = 0;
-            memset(&t, 0, sizeof t);
-            kernel_pool_run(p, count_part, &t);
-            assert_int_equal(t.parts, threads);
-            for (int i = 0; i < threads; i++) {
-                assert_int_equal(t.runs[i], 1);
-                sum += t.sum[i];
-            }
-            assert_int_equal(sum, 499500);
-        }
+        for (int call = 0; call < 600; call++)
+            check_call(p, call % 3 ? 1 + call * 7 % PARTS_MAX : threads);
         kernel_pool_close(p);
     }
 }

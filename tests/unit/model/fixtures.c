@@ -81,8 +81,11 @@ static void stories_are_told_to_the_last_id(void **state)
     mem_free(path);
 }
 
-/* The trainer's own logits and greedy ids for its bundled model, whose bound is the trainer's: it computes in
- * single precision and another order. */
+/* The trainer's own logits and greedy ids for its bundled model. It computes with whole activations and we
+ * with 8 bits of them, which moves the logits of this file, that range over 40, by up to a tenth; so its
+ * choice must be ours, or as good as ours within twice that. */
+#define TRAINER_BOUND 0.1
+
 static void follow_trainer(struct model *m, const json_t *row)
 {
     const json_t *prompt = json_object_get(row, "prompt_ids"), *greedy = json_object_get(row, "greedy_ids");
@@ -100,10 +103,11 @@ static void follow_trainer(struct model *m, const json_t *row)
         if (t + 1 == n_prompt)
             json_array_foreach(json_object_get(row, "top5"), i, top)
                 assert_near(json_number_value(json_array_get(top, 1)),
-                            (double)logits[json_integer_value(json_array_get(top, 0))], 2e-3);
+                            (double)logits[json_integer_value(json_array_get(top, 0))], TRAINER_BOUND);
         if (t + 1 >= n_prompt)
-            assert_int_equal(argmax(logits, n_vocab),
-                             json_integer_value(json_array_get(greedy, t + 1 - n_prompt)));
+            assert_near(logits[argmax(logits, n_vocab)],
+                        logits[json_integer_value(json_array_get(greedy, t + 1 - n_prompt))],
+                        2 * TRAINER_BOUND);
     }
     kv_close(kv);
     mem_free(logits);

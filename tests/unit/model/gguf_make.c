@@ -136,12 +136,12 @@ static struct gguf_make_tensor *add_tensor(struct gguf_make *g, const char *name
 static void put_q8_0(struct gguf_make_tensor *t, const float *values)
 {
     float most = 0;
-    for (int i = 0; i < Q8_0_BLOCK; i++)
+    for (int i = 0; i < 32; i++)
         most = fmaxf(most, fabsf(values[i]));
     uint16_t d = f32_to_f16(most / 127);
     float scale = f16_to_f32(d);
     put_le(&t->bytes, d, 2);
-    for (int i = 0; i < Q8_0_BLOCK; i++) {
+    for (int i = 0; i < 32; i++) {
         int q = scale > 0 ? (int)lrintf(values[i] / scale) : 0;
         q = q > 127 ? 127 : q < -127 ? -127 : q;
         put_le(&t->bytes, (uint8_t)(int8_t)q, 1);
@@ -174,27 +174,98 @@ static void put_value(struct gguf_make_tensor *t, float value)
     }
 }
 
+static struct gguf_make_tensor *add_values(struct gguf_make *g, const char *name, enum tensor_type type,
+                                           uint64_t cols, uint64_t rows, uint64_t stack)
+{
+    const struct tensor_type_info *info = tensor_type_info(type);
+    struct gguf_make_tensor *t = add_tensor(g, name, info->gguf);
+    if (cols % info->block)
+        fail_msg("%s: rows of %d are no whole %s blocks", name, (int)cols, info->name);
+    t->n_dims = stack > 1 ? 3 : rows ? 2 : 1;
+    t->dims[0] = cols;
+    t->dims[1] = rows ? rows : 1;
+    t->dims[2] = stack;
+    t->values = mem_array((size_t)(cols * t->dims[1] * stack), sizeof *t->values);
+    return t;
+}
+
+static void put_values(struct gguf_make_tensor *t, const float *values)
+{
+    size_t n = (size_t)(t->dims[0] * t->dims[1] * t->dims[2]);
+    if (t->type == GGUF_MAKE_Q8_0)
+        for (size_t i = 0; i < n; i += 32)
+            put_q8_0(t, values + i);
+    else
+        for (size_t i = 0; i < n; i++)
+            put_value(t, values[i]);
+}
+
 void gguf_make_values(struct gguf_make *g, const char *name, enum tensor_type type, uint64_t cols,
                       uint64_t rows, const float *values)
 {
-    static const uint32_t numbers[] = { [TENSOR_F32] = GGUF_MAKE_F32,
-                                        [TENSOR_F16] = GGUF_MAKE_F16,
-                                        [TENSOR_BF16] = GGUF_MAKE_BF16,
-                                        [TENSOR_Q8_0] = GGUF_MAKE_Q8_0 };
-    struct gguf_make_tensor *t = add_tensor(g, name, numbers[type]);
-    size_t n = (size_t)(rows ? cols * rows : cols);
-    t->n_dims = rows ? 2 : 1;
-    t->dims[0] = cols;
-    t->dims[1] = rows ? rows : 1;
-    t->values = mem_array(n, sizeof *t->values);
-    if (type == TENSOR_Q8_0) {
-        if (cols % Q8_0_BLOCK)
-            fail_msg("%s: rows of %d are no whole Q8_0 blocks", name, (int)cols);
-        for (size_t i = 0; i < n; i += Q8_0_BLOCK)
-            put_q8_0(t, values + i);
-    } else
-        for (size_t i = 0; i < n; i++)
-            put_value(t, values[i]);
+    assert_true(type == TENSOR_F32 || type == TENSOR_F16 || type == TENSOR_BF16 || type == TENSOR_Q8_0);
+    put_values(add_values(g, name, type, cols, rows, 1), values);
+}
+
+/* Where a block has its scales, as halves, and what the offset's scale is in units of the first, so that
+ * weights have no mean. MXFP4 has a power of two instead. */
+static const struct layout {
+    enum tensor_type type;
+    int scale, offset;
+    float ratio;
+} layouts[] = {
+    { TENSOR_Q4_0, 0, -1, 0 },     { TENSOR_Q4_1, 0, 2, -7.5f },  { TENSOR_Q5_0, 0, -1, 0 },
+    { TENSOR_Q5_1, 0, 2, -15.5f }, { TENSOR_Q2_K, 80, 82, 1.5f }, { TENSOR_Q3_K, 108, -1, 0 },
+    { TENSOR_Q4_K, 0, 2, 7.5f },   { TENSOR_Q5_K, 0, 2, 15.5f },  { TENSOR_Q6_K, 208, -1, 0 },
+    { TENSOR_IQ4_NL, 0, -1, 0 },   { TENSOR_IQ4_XS, 0, -1, 0 },   { TENSOR_MXFP4, -1, -1, 0 },
+};
+
+static void set_half(struct buf *b, size_t at, float value)
+{
+    uint16_t h = f32_to_f16(value);
+    b->ptr[at] = (char)(h & 0xff);
+    b->ptr[at + 1] = (char)(h >> 8);
+}
+
+static void set_scales(struct gguf_make_tensor *t, const struct layout *l, float scale)
+{
+    size_t bytes = tensor_type_info(l->type)->bytes;
+    for (size_t at = 0; at < t->bytes.len; at += bytes) {
+        if (l->scale < 0)
+            t->bytes.ptr[at] = (char)(127 + (int)lrintf(log2f(scale)));
+        else
+            set_half(&t->bytes, at + (size_t)l->scale, scale);
+        if (l->offset >= 0)
+            set_half(&t->bytes, at + (size_t)l->offset, scale * l->ratio);
+    }
+}
+
+static void read_back(struct gguf_make_tensor *t, enum tensor_type type, size_t n, float *values)
+{
+    tensor_dequantize(type, t->bytes.ptr, n, values);
+    for (size_t i = 0; i < n; i++)
+        t->values[i] = (double)values[i];
+    t->count = n;
+}
+
+/* Random bits for blocks of any type, with such scales that the weights' root mean square is about rms. */
+static void put_random_blocks(struct gguf_make_tensor *t, struct rng *rng, enum tensor_type type, float rms)
+{
+    const struct layout *l = layouts;
+    while (l->type != type)
+        l++;
+    size_t n = (size_t)(t->dims[0] * t->dims[1] * t->dims[2]);
+    float *values = mem_array(n, sizeof *values);
+    double squares = 0;
+    for (size_t i = 0; i < n / tensor_type_info(type)->block * tensor_type_info(type)->bytes; i++)
+        buf_putc(&t->bytes, (char)rng_u64(rng));
+    set_scales(t, l, 1);
+    read_back(t, type, n, values);
+    for (size_t i = 0; i < n; i++)
+        squares += t->values[i] * t->values[i];
+    set_scales(t, l, rms / (float)sqrt(squares / (double)n));
+    read_back(t, type, n, values);
+    mem_free(values);
 }
 
 void gguf_make_raw(struct gguf_make *g, const char *name, uint32_t type, const uint64_t *dims,
@@ -320,9 +391,27 @@ static void put_key(struct gguf_make *g, const struct gguf_make_shape *s, const 
     gguf_make_u32(g, key, (uint32_t)value);
 }
 
+/* Which files have a key or a tensor. */
+enum { LLAMA = 1, QWEN2 = 2, QWEN3 = 4, QWEN3MOE = 8, GEMMA3 = 16, PHI3 = 32, GPT_OSS = 64, ALL = 127 };
+enum { MOE = QWEN3MOE | GPT_OSS, DENSE = ALL & ~MOE };
+
+static unsigned family_of(const char *arch)
+{
+    static const struct {
+        const char *arch;
+        unsigned family;
+    } rows[] = { { "llama", LLAMA },   { "qwen2", QWEN2 }, { "qwen3", QWEN3 },    { "qwen3moe", QWEN3MOE },
+                 { "gemma3", GEMMA3 }, { "phi3", PHI3 },   { "gpt-oss", GPT_OSS } };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strcmp(arch, rows[i].arch) == 0)
+            return rows[i].family;
+    return LLAMA; /* an architecture nobody knows: any tensors will do */
+}
+
 static void put_shape(struct gguf_make *g, const struct gguf_make_shape *s)
 {
     char key[96];
+    bool experts = family_of(s->arch) & MOE;
     gguf_make_str(g, "general.architecture", s->arch);
     gguf_make_str(g, "general.name", "tiny");
     put_key(g, s, "block_count", s->n_layers);
@@ -333,58 +422,113 @@ static void put_shape(struct gguf_make *g, const struct gguf_make_shape *s)
     put_key(g, s, "attention.head_count_kv", s->n_kv_heads);
     put_key(g, s, "attention.key_length", s->head_dim);
     put_key(g, s, "attention.value_length", s->head_dim);
+    if (experts) {
+        put_key(g, s, "expert_count", s->n_experts);
+        put_key(g, s, "expert_used_count", s->n_experts_used);
+        put_key(g, s, "expert_feed_forward_length", s->n_ff);
+    }
+    if (s->window)
+        put_key(g, s, "attention.sliding_window", s->window);
+    if (s->n_rot)
+        put_key(g, s, "rope.dimension_count", s->n_rot);
     snprintf(key, sizeof key, "%s.attention.layer_norm_rms_epsilon", s->arch);
     gguf_make_f32(g, key, 1e-6f);
     snprintf(key, sizeof key, "%s.rope.freq_base", s->arch);
     gguf_make_f32(g, key, 10000.0f);
 }
 
-/* Uniform with variance 1 / cols, which keeps activations near 1; vectors are norms, so near 1 themselves. */
-static void put_random(struct gguf_make *g, struct rng *rng, const char *name, enum tensor_type type,
-                       int cols, int rows)
+enum part_kind { MATRIX, NORM, BIAS };
+
+struct part {
+    const char *name;
+    enum part_kind kind;
+    int cols, rows, stack;
+    unsigned families;
+};
+
+/* Matrices: uniform with variance 1 / cols, which keeps activations near 1; norms lie around 1, biases around
+ * 0. */
+static void put_random(struct gguf_make *g, struct rng *rng, const struct part *p, const char *name,
+                       enum tensor_type type)
 {
-    size_t n = (size_t)cols * (size_t)(rows ? rows : 1);
-    float *values = mem_array(n, sizeof *values), spread = rows ? sqrtf(3.0f / (float)cols) : 0.25f;
+    bool vector = p->kind != MATRIX;
+    type = vector ? TENSOR_F32 : type;
+    int stack = p->stack ? p->stack : 1;
+    size_t n = (size_t)p->cols * (size_t)(p->rows ? p->rows : 1) * (size_t)stack;
+    struct gguf_make_tensor *t =
+        add_values(g, name, type, (uint64_t)p->cols, (uint64_t)p->rows, (uint64_t)stack);
+    if (type > TENSOR_Q8_0) {
+        put_random_blocks(t, rng, type, 1 / sqrtf((float)p->cols));
+        return;
+    }
+    float *values = mem_array(n, sizeof *values), spread = vector ? 0.25f : sqrtf(3.0f / (float)p->cols);
     for (size_t i = 0; i < n; i++)
-        values[i] = (rows ? 0.0f : 1.0f) + spread * (float)(2 * rng_unit(rng) - 1);
-    gguf_make_values(g, name, rows ? type : TENSOR_F32, (uint64_t)cols, (uint64_t)rows, values);
+        values[i] = (p->kind == NORM ? 1.0f : 0.0f) + spread * (float)(2 * rng_unit(rng) - 1);
+    put_values(t, values);
     mem_free(values);
 }
 
 static void put_layer(struct gguf_make *g, struct rng *rng, const struct gguf_make_shape *s, int layer)
 {
+    int d = s->n_embd, ff = s->n_ff, n = s->n_experts;
     int q = s->n_heads * s->head_dim, kv = s->n_kv_heads * s->head_dim;
-    const struct {
-        const char *name;
-        int cols, rows;
-    } parts[] = {
-        { "attn_norm", s->n_embd, 0 },      { "attn_q", s->n_embd, q },
-        { "attn_k", s->n_embd, kv },        { "attn_v", s->n_embd, kv },
-        { "attn_output", q, s->n_embd },    { "ffn_norm", s->n_embd, 0 },
-        { "ffn_gate", s->n_embd, s->n_ff }, { "ffn_up", s->n_embd, s->n_ff },
-        { "ffn_down", s->n_ff, s->n_embd }, { "attn_q_norm", s->head_dim, 0 },
-        { "attn_k_norm", s->head_dim, 0 },
+    const struct part parts[] = {
+        { "attn_norm.weight", NORM, d, 0, 1, ALL },
+        { "attn_q.weight", MATRIX, d, q, 1, ALL & ~PHI3 },
+        { "attn_k.weight", MATRIX, d, kv, 1, ALL & ~PHI3 },
+        { "attn_v.weight", MATRIX, d, kv, 1, ALL & ~PHI3 },
+        { "attn_qkv.weight", MATRIX, d, q + 2 * kv, 1, PHI3 },
+        { "attn_output.weight", MATRIX, q, d, 1, ALL },
+        { "ffn_norm.weight", NORM, d, 0, 1, ALL & ~GPT_OSS },
+        { "ffn_gate.weight", MATRIX, d, ff, 1, DENSE & ~PHI3 },
+        { "ffn_up.weight", MATRIX, d, ff, 1, DENSE & ~PHI3 },
+        { "ffn_up.weight", MATRIX, d, 2 * ff, 1, PHI3 },
+        { "ffn_down.weight", MATRIX, ff, d, 1, DENSE },
+        { "attn_q_norm.weight", NORM, s->head_dim, 0, 1, QWEN3 | QWEN3MOE | GEMMA3 },
+        { "attn_k_norm.weight", NORM, s->head_dim, 0, 1, QWEN3 | QWEN3MOE | GEMMA3 },
+        { "attn_q.bias", BIAS, q, 0, 1, QWEN2 | GPT_OSS },
+        { "attn_k.bias", BIAS, kv, 0, 1, QWEN2 | GPT_OSS },
+        { "attn_v.bias", BIAS, kv, 0, 1, QWEN2 | GPT_OSS },
+        { "attn_output.bias", BIAS, d, 0, 1, GPT_OSS },
+        { "attn_sinks.weight", BIAS, s->n_heads, 0, 1, GPT_OSS },
+        { "post_attention_norm.weight", NORM, d, 0, 1, GEMMA3 | GPT_OSS },
+        { "post_ffw_norm.weight", NORM, d, 0, 1, GEMMA3 },
+        { "ffn_gate_inp.weight", MATRIX, d, n, 1, MOE },
+        { "ffn_gate_exps.weight", MATRIX, d, ff, n, MOE },
+        { "ffn_up_exps.weight", MATRIX, d, ff, n, MOE },
+        { "ffn_down_exps.weight", MATRIX, ff, d, n, MOE },
+        { "ffn_gate_inp.bias", BIAS, n, 0, 1, GPT_OSS },
+        { "ffn_gate_exps.bias", BIAS, ff, n, 1, GPT_OSS },
+        { "ffn_up_exps.bias", BIAS, ff, n, 1, GPT_OSS },
+        { "ffn_down_exps.bias", BIAS, d, n, 1, GPT_OSS },
     };
-    size_t n = ARRAY_LEN(parts) - (strcmp(s->arch, "qwen3") == 0 ? 0 : 2);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         char name[64];
-        snprintf(name, sizeof name, "blk.%d.%s.weight", layer, parts[i].name);
-        put_random(g, rng, name, s->type, parts[i].cols, parts[i].rows);
+        bool router = strcmp(parts[i].name, "ffn_gate_inp.weight") == 0;
+        if (!(parts[i].families & family_of(s->arch)))
+            continue;
+        snprintf(name, sizeof name, "blk.%d.%s", layer, parts[i].name);
+        put_random(g, rng, &parts[i], name, router ? TENSOR_F32 : s->type);
     }
 }
 
 struct gguf_make_shape gguf_make_tiny_shape(const char *arch, enum tensor_type type, uint64_t seed)
 {
+    unsigned family = family_of(arch);
+    bool wide = tensor_type_info(type)->block > 64, windows = family & (GEMMA3 | GPT_OSS);
     return (struct gguf_make_shape){ .arch = arch,
                                      .type = type,
-                                     .n_layers = 2,
-                                     .n_embd = 64,
+                                     .n_layers = family == GEMMA3 ? 7 : 2,
+                                     .n_embd = wide ? 256 : 64,
                                      .n_heads = 4,
                                      .n_kv_heads = 2,
-                                     .head_dim = 16,
-                                     .n_ff = 128,
+                                     .head_dim = wide ? 64 : 16,
+                                     .n_ff = wide ? 256 : 128,
                                      .context = 1024,
-                                     .tied = strcmp(arch, "qwen3") == 0,
+                                     .n_experts = 5,
+                                     .n_experts_used = 2,
+                                     .window = windows ? 5 : 0,
+                                     .tied = family & (QWEN3 | GEMMA3),
                                      .seed = seed };
 }
 
@@ -394,10 +538,12 @@ void gguf_make_model(struct gguf_make *g, const struct gguf_make_shape *s)
     rng_init(&rng, s->seed, 0);
     put_shape(g, s);
     put_vocabulary(g);
-    put_random(g, &rng, "token_embd.weight", s->type, s->n_embd, N_TOKENS);
-    put_random(g, &rng, "output_norm.weight", TENSOR_F32, s->n_embd, 0);
+    const struct part embd = { "token_embd.weight", MATRIX, s->n_embd, N_TOKENS, 1, ALL };
+    const struct part norm = { "output_norm.weight", NORM, s->n_embd, 0, 1, ALL };
+    put_random(g, &rng, &embd, embd.name, s->type);
+    put_random(g, &rng, &norm, norm.name, TENSOR_F32);
     if (!s->tied)
-        put_random(g, &rng, "output.weight", s->type, s->n_embd, N_TOKENS);
+        put_random(g, &rng, &embd, "output.weight", s->type);
     for (int l = 0; l < s->n_layers; l++)
         put_layer(g, &rng, s, l);
 }

@@ -49,7 +49,7 @@ void gguf_make_strs(struct gguf_make *g, const char *key, const char *const *val
 void gguf_make_i32s(struct gguf_make *g, const char *key, const int32_t *values, size_t n);
 void gguf_make_f32s(struct gguf_make *g, const char *key, const float *values, size_t n);
 
-/* A tensor of rows x cols (rows 0: a vector of cols), rounded to type. */
+/* A tensor of rows x cols (rows 0: a vector of cols), rounded to type: F32, F16, BF16 or Q8_0. */
 void gguf_make_values(struct gguf_make *g, const char *name, enum tensor_type type, uint64_t cols,
                       uint64_t rows, const float *values);
 /* A tensor of any type number, dims and bytes: for files that lie. */
@@ -64,13 +64,16 @@ void gguf_make_write(const struct gguf_make *g, const char *path);
 /* --- tiny models ------------------------------------------------------------------------------------- */
 
 struct gguf_make_shape {
-    const char *arch;      /* "qwen3", "llama" */
-    enum tensor_type type; /* of the matrices */
-    int n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, context;
-    bool tied;     /* no output.weight: token_embd.weight is the head too */
-    uint64_t seed; /* same seed, same bytes */
+    const char *arch;      /* one of src/model/arch.c's */
+    enum tensor_type type; /* of the matrices; a router stays F32 */
+    int n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_rot, n_ff, context;
+    int n_experts, n_experts_used; /* qwen3moe, gpt-oss */
+    int window;                    /* 0: the key is left out */
+    bool tied;                     /* no output.weight: token_embd.weight is the head too */
+    uint64_t seed;                 /* same seed, same bytes */
 };
-/* 2 layers, d 64, 4 heads of 16 over 2 KV heads, ffn 128, context 1024; qwen3 tied, llama untied. */
+/* 2 layers (gemma3: 7), d 64, 4 heads of 16 over 2 KV heads, ffn 128, context 1024, 5 experts of which 2 are used,
+ * a window of 5 (gemma3, gpt-oss); qwen3 and gemma3 tied. Types with blocks of 256: d and ffn 256, heads of 64. */
 struct gguf_make_shape gguf_make_tiny_shape(const char *arch, enum tensor_type type, uint64_t seed);
 
 /* A complete model: 256 byte tokens in GPT-2's spelling (ids 0-255 are the bytes' own values), a few merged

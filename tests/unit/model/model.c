@@ -8,6 +8,7 @@
 #include "model/gguf_make.h"
 #include "model/model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,6 +112,11 @@ static void rename_tensor(struct gguf_make *g)
 
 static void add_bias(struct gguf_make *g)
 {
+    gguf_make_values(g, "blk.0.ffn_up.bias", TENSOR_F32, 2, 0, (float[]){ 1, 1 });
+}
+
+static void short_bias(struct gguf_make *g)
+{
     gguf_make_values(g, "blk.0.attn_q.bias", TENSOR_F32, 2, 0, (float[]){ 1, 1 });
 }
 
@@ -136,14 +142,37 @@ static void use_q4_k(struct gguf_make *g)
     t->dims[1] = 16;
 }
 
-static void use_q4_0(struct gguf_make *g)
+static void use_iq2_s(struct gguf_make *g)
 {
-    tensor(g, "blk.0.attn_q.weight")->type = 2;
+    struct gguf_make_tensor *t = tensor(g, "blk.0.ffn_down.weight");
+    t->type = 22;
+    t->dims[0] = 256;
+    t->dims[1] = 32;
 }
 
-static void half_norm(struct gguf_make *g)
+static void quantized_norm(struct gguf_make *g)
 {
-    tensor(g, "output_norm.weight")->type = GGUF_MAKE_F16;
+    tensor(g, "output_norm.weight")->type = GGUF_MAKE_Q8_0;
+}
+
+static void set_value(struct gguf_make *g, const char *name, size_t i, float value)
+{
+    memcpy(tensor(g, name)->bytes.ptr + i * sizeof value, &value, sizeof value);
+}
+
+static void norm_of_nan(struct gguf_make *g)
+{
+    set_value(g, "blk.1.ffn_norm.weight", 63, NAN);
+}
+
+static void infinite_norm(struct gguf_make *g)
+{
+    set_value(g, "output_norm.weight", 0, -INFINITY);
+}
+
+static void divide_by_zero(struct gguf_make *g)
+{
+    gguf_make_values(g, "rope_freqs.weight", TENSOR_F32, 8, 0, (float[]){ 1, 1, 1, 1, 1, 1, 1, 0 });
 }
 
 static void use_experts(struct gguf_make *g)
@@ -151,14 +180,19 @@ static void use_experts(struct gguf_make *g)
     gguf_make_u32(g, "llama.expert_count", 8);
 }
 
-static void use_window(struct gguf_make *g)
+static void use_clamp(struct gguf_make *g)
 {
-    gguf_make_u32(g, "llama.attention.sliding_window", 4096);
+    gguf_make_f32(g, "llama.attention.clamp_kqv", 8);
 }
 
-static void use_yarn(struct gguf_make *g)
+static void use_ntk(struct gguf_make *g)
 {
-    gguf_make_str(g, "llama.rope.scaling.type", "yarn");
+    gguf_make_str(g, "llama.rope.scaling.type", "ntk");
+}
+
+static void wild_rope(struct gguf_make *g)
+{
+    gguf_make_f32(g, "llama.rope.scaling.factor", INFINITY);
 }
 
 static void few_scores(struct gguf_make *g)
@@ -179,16 +213,22 @@ static void parts_must_fit(void **state)
         const char *says;
     } cases[] = {
         { rename_tensor, "Tensor 'blk.1.ffn_up.weight' is missing" },
-        { add_bias, "Tensor 'blk.0.attn_q.bias' is not part of architecture llama" },
-        { swap_dims,
-          "Tensor 'blk.0.ffn_down.weight' has shape 64 x 128 x 1 x 1, but the metadata asks for 128 x 64" },
+        { add_bias, "Tensor 'blk.0.ffn_up.bias' is not part of architecture llama" },
+        { short_bias, "Tensor 'blk.0.attn_q.bias' has shape 2 x 1 x 1 x 1" },
+        { swap_dims, "Tensor 'blk.0.ffn_down.weight' has shape 64 x 128 x 1 x 1, but the metadata asks for "
+                     "128 x 64 x 1" },
         { flatten, "Tensor 'token_embd.weight' has shape" },
         { use_q4_k, "Tensor 'blk.0.attn_q.weight' has shape" },
-        { use_q4_0, "Tensor 'blk.0.attn_q.weight' has type Q4_0 (2), which this build does not read" },
-        { half_norm, "Tensor 'output_norm.weight' has type F16 (1), which this build does not read there" },
+        { use_iq2_s, "Tensor 'blk.0.ffn_down.weight' has type IQ2_S (22), which this build does not read" },
+        { quantized_norm,
+          "Tensor 'output_norm.weight' has type Q8_0 (8), which this build does not read there" },
+        { norm_of_nan, "Tensor 'blk.1.ffn_norm.weight' has nan at 63" },
+        { infinite_norm, "Tensor 'output_norm.weight' has -inf at 0" },
+        { divide_by_zero, "Tensor 'rope_freqs.weight' has 0 at 7" },
         { use_experts, "'llama.expert_count' asks for something" },
-        { use_window, "'llama.attention.sliding_window' asks for something" },
-        { use_yarn, "'llama.rope.scaling.type' is 'yarn'" },
+        { use_clamp, "'llama.attention.clamp_kqv' asks for something" },
+        { use_ntk, "'llama.rope.scaling.type' is 'ntk'" },
+        { wild_rope, "'llama.rope.scaling.factor'" },
         { few_scores, "'tokenizer.ggml.scores' has 3 items for 266 tokens" },
         { far_unknown, "'tokenizer.ggml.unknown_token_id' is 266" },
     };

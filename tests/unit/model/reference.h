@@ -8,9 +8,14 @@
 
 #include "model/gguf_make.h"
 
+/* What a test adds to a file by keys and tensors of its own; zeroes: nothing. */
 struct reference_extra {
-    double rope_factor;      /* linear scaling; 1: none */
-    const float *rope_freqs; /* [head_dim / 2] or NULL */
+    double rope_factor;                 /* linear scaling, and yarn's */
+    const float *rope_freqs;            /* [n_rot / 2] divisors */
+    double rope_magnitude;              /* on sines and cosines: longrope's */
+    double yarn_context;                /* the trained context; 0: not yarn */
+    double attn_softcap, logit_softcap; /* 0: none */
+    double score_scale;                 /* 0: 1 / sqrt(head_dim) */
 };
 
 /* logits: [n][n_vocab] for tokens 0 .. n - 1 of one sequence. */

@@ -1,0 +1,23 @@
+/*
+ * attend_avx512.c - attention and the passes over logits on sixteen lanes: 4 x 6 sums, 4 registers of the page and one of a
+ * query are 29 of 32.
+ */
+#include "kernel/kernel_impl.h"
+
+#if defined(__x86_64__)
+
+#include "kernel/vec_avx512_impl.h"
+
+#define SCORE_WIDTH(Q) 4 /* all 64 tokens */
+#define VALUE_WIDTH(Q) ((Q) <= 3 ? 8 : 4)
+
+#include "kernel/attend_vector_impl.h"
+#include "kernel/choose_vector_impl.h"
+
+const struct kernels kernels_attend_avx512 = {
+    .kv_store = kv_store, .attend = attend, .summarize_logits = summarize_logits, .exp_weights = exp_weights
+};
+
+#else
+typedef int kernel_attend_avx512_is_empty; /* ISO C wants one declaration in a file */
+#endif

@@ -1,0 +1,133 @@
+/*
+ * pack.c - quantised matrices from the file's layout into the kernels', once, when a model is opened.
+ *
+ * All of them lie in one mapping, in the order in which a step reads them. The file's pages are given back as
+ * soon as a matrix is packed, so that at no time much more than one copy of the weights is resident. What the
+ * kernels use as the file has it stays in the map; so does an embedding that is not the head too, of which a
+ * step reads only its own tokens' rows.
+ *
+ * Threads: the opening one and the pool's. Ownership: the mapping is the weights'.
+ */
+#include "model/model_impl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HUGE_PAGE (2 * MIB)
+
+typedef void visit_fn(void *ctx, struct matrix *m);
+
+static void visit_stack(struct matrix *stack, int32_t n, visit_fn *visit, void *ctx)
+{
+    for (int32_t i = 0; stack && i < n; i++)
+        visit(ctx, &stack[i]);
+}
+
+static void visit_layer(struct layer *l, int32_t n_experts, visit_fn *visit, void *ctx)
+{
+    struct matrix *all[] = { &l->q, &l->k, &l->v, &l->attn_out, &l->router, &l->gate, &l->up, &l->down };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i]->data)
+            visit(ctx, all[i]);
+    visit_stack(l->gate_exps, n_experts, visit, ctx);
+    visit_stack(l->up_exps, n_experts, visit, ctx);
+    visit_stack(l->down_exps, n_experts, visit, ctx);
+}
+
+static void visit_matrices(struct weights *w, const struct shape *s, visit_fn *visit, void *ctx)
+{
+    for (int32_t i = 0; i < s->n_layers; i++)
+        visit_layer(&w->layers[i], s->n_experts, visit, ctx);
+    visit(ctx, &w->head);
+}
+
+struct packing {
+    unsigned char *to; /* where the next packed matrix goes */
+    struct kernel_pool *pool;
+    const struct file_map *map;
+    const struct matrix *plain;
+};
+
+static void add_bytes(void *ctx, struct matrix *m)
+{
+    size_t *bytes = ctx;
+    *bytes += matrix_packed_bytes(m->type, m->rows, m->cols);
+}
+
+static void pack_part(void *ctx, int part, int parts)
+{
+    const struct packing *p = ctx;
+    size_t panels = (p->plain->rows + PANEL_ROWS - 1) / PANEL_ROWS, n = (size_t)parts, i = (size_t)part;
+    matrix_pack(p->plain, p->to, panels * i / n, panels * (i + 1) / n);
+}
+
+/* Pages that lie wholly within what was packed; those on the edges belong to neighbours too. */
+static void give_back(const struct file_map *map, const struct matrix *m)
+{
+    const struct tensor_type_info *info = tensor_type_info(m->type);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)m->data;
+    uintptr_t to = from + m->rows * (m->cols / info->block) * info->bytes;
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (map && to > from)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+static void pack_one(void *ctx, struct matrix *m)
+{
+    struct packing *p = ctx;
+    size_t bytes = matrix_packed_bytes(m->type, m->rows, m->cols);
+    if (!bytes)
+        return;
+    struct matrix plain = *m;
+    p->plain = &plain;
+    kernel_pool_run(p->pool, kernel_pool_threads(p->pool), pack_part, p);
+    give_back(p->map, &plain);
+    m->data = p->to;
+    m->packed = true;
+    p->to += bytes;
+}
+
+/* Large mappings begin at a huge page's border, so that few entries of the TLB reach over all weights. */
+static enum err_code reserve(struct weights *w, size_t bytes, unsigned char **at, struct err *err)
+{
+    size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
+    void *memory = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return err_set(err, ERR_FILE, NULL, "Cannot reserve %zu bytes for the model's weights: %s.", bytes,
+                       strerror(errno));
+    w->packed = memory;
+    w->packed_bytes = bytes + align;
+    *at = (unsigned char *)(((uintptr_t)memory + align - 1) / align * align);
+    if (align == HUGE_PAGE)
+        madvise(*at, bytes, MADV_HUGEPAGE); /* a wish; systems without huge pages say no */
+    return ERR_OK;
+}
+
+enum err_code weights_pack(struct weights *w, const struct shape *s, struct kernel_pool *pool,
+                           const struct file_map *map, struct err *err)
+{
+    struct packing p = { .pool = pool, .map = map };
+    bool tied = w->head.data == w->embd.data;
+    size_t bytes = 0;
+    visit_matrices(w, s, add_bytes, &bytes);
+    if (!bytes)
+        return ERR_OK;
+    enum err_code code = reserve(w, bytes, &p.to, err);
+    if (code)
+        return code;
+    visit_matrices(w, s, pack_one, &p);
+    if (tied)
+        w->embd = w->head;
+    return ERR_OK;
+}
+
+void weights_unpack(struct weights *w)
+{
+    if (w->packed)
+        munmap(w->packed, w->packed_bytes);
+    w->packed = NULL;
+}
