@@ -2,8 +2,8 @@
  * api_impl.h - what the files of api/ share.
  *
  * A request becomes a turn: decoded and checked on a worker (decode), its prompt made, handed to the
- * conductor as a job, answered by the job's sink. Both endpoints that think (responses.c, chat.c) fill the same struct
- * turn, so that what follows the decoding (turn.c) is written once.
+ * conductor as a job, answered by the job's sink. The endpoints that generate (responses.c, chat.c, completions.c) fill
+ * the same struct turn, so that what follows the decoding (turn.c) is written once.
  */
 #ifndef THINKD_API_API_IMPL_H
 #define THINKD_API_API_IMPL_H
@@ -16,8 +16,7 @@
 
 #define LABEL_CHARS_MAX 64 /* prompt_cache_key, safety_identifier */
 #define STOPS_MAX       4
-#define TOP_LOGPROBS    20
-#define CHOICES_MAX     128
+#define LOGPROBS_MAX    4194304 /* of a request: tokens and their alternatives together */
 
 struct api {
     const struct config *cfg;
@@ -74,7 +73,7 @@ void tools_free(struct tools *t);
 
 /* --- turn.c ----------------------------------------------------------------------------------------- */
 
-/* One request for thought, from its body to its last byte. A worker fills it, the conductor's thread answers
+/* One request for text, from its body to its last byte. A worker fills it, the conductor's thread answers
  * it; two references, the worker's and the job's, since either may finish first. */
 struct turn {
     struct api *api;
@@ -99,7 +98,10 @@ struct turn {
     size_t n_stops;
     bool ignore_eos;
     uint64_t seed;
-    size_t choices;
+    size_t choices;       /* of each prompt */
+    bool logprobs;        /* of what is generated */
+    bool prompt_logprobs; /* of the prompts too, or in place of anything generated */
+    int top_logprobs;
     struct tools tools;
     const json_t *metadata; /* borrowed from doc; NULL: not given */
     struct {                /* what a reply repeats, and nothing else looks at */
@@ -109,6 +111,13 @@ struct turn {
         bool parallel_tool_calls;
     } echo;
 
+    struct completions_ask *completions; /* completions.c's own; NULL elsewhere */
+
+    /* what prepare leaves */
+    struct engine_prompt **prompts; /* [n_prompts]; the worker's, until the job is submitted */
+    size_t n_prompts;
+    struct plan plan;
+
     /* from turn.c and the sinks */
     char id[80];
     int64_t created_s;
@@ -117,13 +126,17 @@ struct turn {
     struct buf frame; /* of the event being written; the conductor's thread */
 };
 
-/* How the two endpoints differ once a request is there. */
+/* How the endpoints differ once a request is there. */
 struct turn_kind {
-    unsigned endpoint;         /* ENDPOINT_* that the model must offer */
-    const char *id_prefix;     /* "resp_" */
-    const char *input_param;   /* what an error of the prompt is about: "input", "messages" */
-    const char *prompt_member; /* of the body, dropped once the prompt is made */
+    const char *path;           /* "v1/responses", for messages */
+    unsigned endpoint;          /* ENDPOINT_* that the model must offer */
+    const char *id_prefix;      /* "resp_" */
+    const char *input_param;    /* what an error of the prompt is about: "input", "messages" */
+    const char *prompt_member;  /* of the body, dropped once the prompt is made */
+    const char *logprobs_param; /* what asks for log-probabilities: "logprobs", "include" */
+    bool raw;                   /* text goes on from text, without stages */
     enum err_code (*decode)(struct turn *t, struct err *err);
+    enum err_code (*prepare)(struct turn *t, struct err *err);                       /* prompts and plan */
     void (*put)(void *turn, const struct job_event *ev, const struct job_view *job); /* streams only */
     void (*reply)(struct turn *t, const struct job_view *job, struct buf *body);     /* the plain reply */
 };
@@ -132,8 +145,34 @@ extern const char *const summary_names[]; /* auto, concise, detailed */
 
 /* Answers x: the whole path of one request. */
 void turn_run(struct api *a, struct http_exchange *x, const struct turn_kind *kind);
+/* prepare of the endpoints that take a conversation. */
+enum err_code turn_prepare_chat(struct turn *t, struct err *err);
+/* What the engine said of a prompt, in the words of the field that it came from. */
+enum err_code turn_prompt_error(const struct turn *t, const char *param, struct err *err);
 /* One SSE frame; event NULL has no event line. Cancels the job when nobody reads any more. */
 void turn_write(struct turn *t, const struct job_view *job, const char *event, struct str data);
+/* Why a stream without event lines ends early: clients throw on it, and nothing but [DONE] comes behind it. */
+void turn_write_failure(struct turn *t, const struct job_view *job);
+
+/* A place in a text, walked forwards: its byte and how many characters begin before it. */
+struct text_place {
+    size_t byte;
+    int64_t chars;
+};
+/* What completions alone ask for. */
+struct completions_ask {
+    bool echo, tokens_as_ids;
+    int64_t tokens_max;
+    double min_p;
+    const json_t *prompt;           /* borrowed from doc until the prompts are made */
+    struct str *echoed;             /* [n_prompts] with echo: each prompt's text */
+    struct completions_line *lines; /* streams: one per choice */
+};
+/* How far a choice's stream has come. */
+struct completions_line {
+    bool echoed; /* the prompt was sent */
+    struct text_place in_prompt, in_text;
+};
 
 /* --- asked.c: each checks one field's meaning and stores it in t --------------------------------------- */
 
@@ -156,21 +195,52 @@ void messages_add(struct turn *t, const char *role, struct str text, struct str 
 void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_view *job);
 bool job_over(const struct job_view *job);
 
+/* --- logprobs.c ------------------------------------------------------------------------------------------ */
+
+/* The value of a list of tokens as chat and Responses have it: first, first + 1 ... of a choice. */
+void put_token_list(struct json_writer *w, const struct turn *t, const struct job_view *job, size_t choice,
+                    size_t first, size_t n);
+/* The members tokens, token_logprobs, top_logprobs and text_offset of completions. The choice's text stands behind
+ * prompt, which is empty without echo; both places are carried from one piece of a stream to the next. */
+struct token_table {
+    const struct turn *turn;
+    const struct job_view *job;
+    size_t choice, first, n;
+    struct str prompt;
+    struct text_place *in_prompt, *in_text;
+};
+void put_token_table(struct json_writer *w, const struct token_table *table);
+void put_logprob(struct json_writer *w, float logprob); /* NAN writes null */
+
 /* --- replies ---------------------------------------------------------------------------------------- */
 
 /* response.c: the Response object and its items. added: the item as response.output_item.added shows it. */
 void put_response(struct json_writer *w, const struct turn *t, const struct job_view *job);
-void put_item(struct json_writer *w, const struct job_item *item, bool added);
+void put_item(struct json_writer *w, const struct turn *t, const struct job_view *job,
+              const struct job_item *item, bool added);
+/* The part of a message that is done, and the list of its tokens, [] where they were not asked for. */
+void put_output_text(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                     const struct job_item *item);
+void put_item_tokens(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                     const struct job_item *item);
 /* events.c: one job event as its frame, or frames. */
 void events_put(void *turn, const struct job_event *ev, const struct job_view *job);
-/* completion.c: chat's object and chunks. */
-void completion_reply(struct turn *t, const struct job_view *job, struct buf *body);
-void completion_put(void *turn, const struct job_event *ev, const struct job_view *job);
+/* chat_reply.c: chat's object and chunks. */
+void chat_reply(struct turn *t, const struct job_view *job, struct buf *body);
+void chat_put(void *turn, const struct job_event *ev, const struct job_view *job);
+/* completions_reply.c: the text completion and its chunks. */
+void completions_reply(struct turn *t, const struct job_view *job, struct buf *body);
+void completions_put(void *turn, const struct job_event *ev, const struct job_view *job);
+
+/* What was generated for a choice so far; "length" or "stop". */
+struct str choice_text(const struct job_view *job, size_t choice);
+const char *finish_name(enum engine_finish finish);
 
 /* --- handlers and field tables ----------------------------------------------------------------------- */
 
 void responses_create(struct api *a, struct http_exchange *x);
 void chat_create(struct api *a, struct http_exchange *x);
+void completions_create(struct api *a, struct http_exchange *x);
 void models_list(struct api *a, struct http_exchange *x);
 void models_get(struct api *a, struct http_exchange *x);
 void health_get(struct api *a, struct http_exchange *x);
@@ -181,7 +251,8 @@ struct field_table {
     const struct field *rows;
     size_t n;
 };
-extern const struct field_table responses_tables[], chat_tables[], message_tables[]; /* end in a NULL name */
+extern const struct field_table responses_tables[], chat_tables[], completions_tables[],
+    message_tables[]; /* end in a NULL name */
 
 /* Rows of a field table: a typed member of struct s, a field dropped by design, a field that is not built. */
 #define FIELD_ROW(k, s, m) .name = #m, .kind = FIELD_##k, .offset = offsetof(struct s, m)

@@ -56,10 +56,9 @@ enum err_code turn_set_model(struct turn *t, struct str asked, bool pro, struct 
             return refuse_unsupported(err, "reasoning.mode", "pro", "with a model that has no pro tier");
     }
     if (!(tier->endpoints & t->kind->endpoint))
-        return err_set(err, ERR_WRONG_ENDPOINT, "model",
-                       t->kind->endpoint == ENDPOINT_CHAT
-                           ? "This model is only supported in v1/responses and not in v1/chat/completions."
-                           : "This model is only supported in v1/chat/completions and not in v1/responses.");
+        return err_set(err, ERR_WRONG_ENDPOINT, "model", "This model is only supported in %s and not in %s.",
+                       t->kind->endpoint == ENDPOINT_CHAT ? "v1/responses" : "v1/chat/completions",
+                       t->kind->path);
     t->tier = tier;
     t->model = resolved_name(tier, asked, &t->arena);
     t->effort = tier->default_effort;

@@ -20,8 +20,8 @@ struct chat_body {
     struct field_string model, user, safety_identifier, prompt_cache_key;
     struct field_json messages, tools, tool_choice, metadata, stream_options, stop, response_format,
         modalities;
-    struct field_bool stream, parallel_tool_calls, ignore_eos;
-    struct field_int max_completion_tokens, max_tokens, n, seed;
+    struct field_bool stream, parallel_tool_calls, ignore_eos, logprobs;
+    struct field_int max_completion_tokens, max_tokens, n, seed, top_logprobs;
     struct field_real temperature, top_p;
     struct field_enum reasoning_effort, verbosity, service_tier;
 };
@@ -33,7 +33,7 @@ static const struct field chat_rows[] = {
     { FIELD_ROW(ENUM, chat_body, reasoning_effort), .values = effort_names },
     { FIELD_ROW(REAL, chat_body, temperature), .min = 0, .max = 2 },
     { FIELD_ROW(REAL, chat_body, top_p), .min = 0, .max = 1 },
-    { FIELD_ROW(INT, chat_body, n), .min = 1, .max = CHOICES_MAX },
+    { FIELD_ROW(INT, chat_body, n), .min = 1, .max = JOB_CHOICES_MAX },
     { FIELD_ROW(ANY, chat_body, stop) },
     { FIELD_ROW(INT, chat_body, seed) },
     { FIELD_ROW(BOOL, chat_body, stream) },
@@ -50,9 +50,9 @@ static const struct field chat_rows[] = {
     { FIELD_ROW(STRING, chat_body, safety_identifier), .max = LABEL_CHARS_MAX },
     { FIELD_ROW(STRING, chat_body, prompt_cache_key), .max = LABEL_CHARS_MAX },
     { FIELD_ROW(BOOL, chat_body, ignore_eos) },
+    { FIELD_ROW(BOOL, chat_body, logprobs) },
+    { FIELD_ROW(INT, chat_body, top_logprobs), .min = 0, .max = ENGINE_TOP_LOGPROBS_MAX },
     FIELD_LATER("store"),
-    FIELD_LATER("logprobs"),
-    FIELD_LATER("top_logprobs"),
     FIELD_LATER("logit_bias"),
     FIELD_LATER("presence_penalty"),
     FIELD_LATER("frequency_penalty"),
@@ -135,6 +135,9 @@ static enum err_code check_options(struct turn *t, const struct chat_body *b, st
         code = check_modalities(t, b->modalities.value, err);
     if (!code && b->stream_options.set)
         code = read_stream_options(t, b->stream_options.value, err);
+    if (!code && b->top_logprobs.value > 0 && !b->logprobs.value)
+        code = err_set(err, ERR_INVALID_VALUE, "top_logprobs",
+                       "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.");
     if (!code)
         code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
     return code;
@@ -163,6 +166,8 @@ static enum err_code decode(struct turn *t, struct err *err)
         t->effort = (enum effort)b.reasoning_effort.value;
     t->choices = b.n.set ? (size_t)b.n.value : 1;
     t->ignore_eos = b.ignore_eos.value;
+    t->logprobs = b.logprobs.value;
+    t->top_logprobs = (int)b.top_logprobs.value;
     turn_set_sampling(t, b.temperature, b.top_p, b.seed);
     t->ask.output_tokens_max = output_limit(t, &b);
     return messages_from_chat(t, b.messages.value, err);
@@ -171,13 +176,16 @@ static enum err_code decode(struct turn *t, struct err *err)
 void chat_create(struct api *a, struct http_exchange *x)
 {
     static const struct turn_kind kind = {
+        .path = "v1/chat/completions",
         .endpoint = ENDPOINT_CHAT,
         .id_prefix = "chatcmpl-",
         .input_param = "messages",
         .prompt_member = "messages",
+        .logprobs_param = "logprobs",
         .decode = decode,
-        .put = completion_put,
-        .reply = completion_reply,
+        .prepare = turn_prepare_chat,
+        .put = chat_put,
+        .reply = chat_reply,
     };
     turn_run(a, x, &kind);
 }

@@ -16,10 +16,12 @@ static const struct endpoint endpoints[] = {
     /* method  path                     handler           flags */
     { "POST", "/v1/responses", responses_create, EP_KEY | EP_JSON },
     { "POST", "/v1/chat/completions", chat_create, EP_KEY | EP_JSON },
+    { "POST", "/v1/completions", completions_create, EP_KEY | EP_JSON },
     { "GET", "/v1/models", models_list, EP_KEY },
     { "GET", "/v1/models/{id+}", models_get, EP_KEY },
     { "POST", "/responses", responses_create, EP_KEY | EP_JSON },
     { "POST", "/chat/completions", chat_create, EP_KEY | EP_JSON },
+    { "POST", "/completions", completions_create, EP_KEY | EP_JSON },
     { "GET", "/models", models_list, EP_KEY },
     { "GET", "/models/{id+}", models_get, EP_KEY },
     { "GET", "/healthz", health_get, 0 },
@@ -36,7 +38,8 @@ bool api_endpoint(size_t i, const char **method, const char **path)
 
 bool api_field(size_t i, const char **table, const char **name, enum field_kind *kind)
 {
-    const struct field_table *const groups[] = { responses_tables, chat_tables, message_tables };
+    const struct field_table *const groups[] = { responses_tables, chat_tables, completions_tables,
+                                                 message_tables };
     for (size_t g = 0; g < ARRAY_LEN(groups); g++)
         for (const struct field_table *t = groups[g]; t->name; i -= t->n, t++)
             if (i < t->n) {

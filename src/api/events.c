@@ -28,14 +28,14 @@ static void put_item_added(struct json_writer *w, const struct event_in *in)
 {
     put_int(w, "output_index", (int64_t)in->ev->item);
     jw_key(w, "item");
-    put_item(w, in->item, true);
+    put_item(w, in->t, in->job, in->item, true);
 }
 
 static void put_item_done(struct json_writer *w, const struct event_in *in)
 {
     put_int(w, "output_index", (int64_t)in->ev->item);
     jw_key(w, "item");
-    put_item(w, in->item, false);
+    put_item(w, in->t, in->job, in->item, false);
 }
 
 /* An item has one summary part and one content part, so their indexes are 0. */
@@ -68,30 +68,33 @@ static void put_summary_text(struct json_writer *w, const struct event_in *in)
     put_string(w, "text", in->ev->text);
 }
 
-static void put_content_part(struct json_writer *w, const struct event_in *in)
+static void put_part_added(struct json_writer *w, const struct event_in *in)
+{
+    put_place(w, in, "content_index");
+    put_raw(w, "part", STR("{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[],\"logprobs\":[]}"));
+}
+
+static void put_part_done(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
     jw_key(w, "part");
-    jw_begin_object(w);
-    put_text(w, "type", "output_text");
-    put_string(w, "text", in->ev->text);
-    put_raw(w, "annotations", STR("[]"));
-    put_raw(w, "logprobs", STR("[]"));
-    jw_end_object(w);
+    put_output_text(w, in->t, in->job, in->item);
 }
 
 static void put_text_delta(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
     put_string(w, "delta", in->ev->text);
-    put_raw(w, "logprobs", STR("[]"));
+    jw_key(w, "logprobs");
+    put_token_list(w, in->t, in->job, in->ev->choice, in->ev->first_token, in->ev->n_tokens);
 }
 
 static void put_text_done(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
     put_string(w, "text", in->ev->text);
-    put_raw(w, "logprobs", STR("[]"));
+    jw_key(w, "logprobs");
+    put_item_tokens(w, in->t, in->job, in->item);
 }
 
 /* The rows stand in the order in which a stream shows them. JOB_EV_ENDED has its own function, because its name depends
@@ -109,10 +112,10 @@ static const struct event_kind {
     { JOB_EV_SUMMARY_DELTA, "response.reasoning_summary_text.delta", put_summary_delta, true },
     { JOB_EV_SUMMARY_TEXT_DONE, "response.reasoning_summary_text.done", put_summary_text, true },
     { JOB_EV_SUMMARY_DONE, "response.reasoning_summary_part.done", put_summary_part, true },
-    { JOB_EV_PART_ADDED, "response.content_part.added", put_content_part, true },
+    { JOB_EV_PART_ADDED, "response.content_part.added", put_part_added, true },
     { JOB_EV_TEXT_DELTA, "response.output_text.delta", put_text_delta, true },
     { JOB_EV_TEXT_DONE, "response.output_text.done", put_text_done, true },
-    { JOB_EV_PART_DONE, "response.content_part.done", put_content_part, true },
+    { JOB_EV_PART_DONE, "response.content_part.done", put_part_done, true },
     { JOB_EV_ITEM_DONE, "response.output_item.done", put_item_done, true },
 };
 

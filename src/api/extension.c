@@ -1,7 +1,8 @@
 /*
- * extension.c - the object "thinkd" of every reply: what the answer cost, and what it takes to get it again.
+ * extension.c - the object "thinkd" of every reply: what the answer cost, how sure the model was of it, and what it takes
+ * to get it again.
  *
- * The API has no place for money, budgets or a drawn seed. They stand in one object under our own name, so that no
+ * The API has no place for money, budgets, confidence or a drawn seed. They stand in one object under our own name, so that no
  * key of the API is given another meaning.
  *
  * Threads: the conductor's.
@@ -29,6 +30,27 @@ static void put_cost(struct json_writer *w, const struct tier *tier, const struc
     jw_end_object(w);
 }
 
+/* Of each choice: figures that the engine has anyway, null where it has none (an answer shorter than a window has no
+ * lowest one). */
+static void put_confidence(struct json_writer *w, const struct job_view *job)
+{
+    jw_begin_array(w);
+    for (size_t i = 0; i < job->n_choices && job_over(job); i++) {
+        const struct engine_confidence *c = &job->choices[i].confidence;
+        jw_begin_object(w);
+        jw_key(w, "mean_logprob");
+        put_logprob(w, c->mean_logprob);
+        jw_key(w, "mean");
+        put_logprob(w, c->mean);
+        jw_key(w, "lowest");
+        put_logprob(w, c->lowest_window);
+        jw_key(w, "tail");
+        put_logprob(w, c->last_window);
+        jw_end_object(w);
+    }
+    jw_end_array(w);
+}
+
 void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_view *job)
 {
     jw_begin_object(w);
@@ -43,12 +65,14 @@ void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_vi
     jw_end_array(w);
     jw_key(w, "budget"); /* of thinking, in tokens */
     jw_begin_object(w);
-    put_int(w, "allowed", job->plan->think_tokens_max);
+    put_int(w, "allowed", job->plan->think ? job->plan->think_tokens_max : 0);
     put_int(w, "used", job->reasoning_tokens);
     jw_end_object(w);
     jw_key(w, "effort");
     jw_cstring(w, effort_names[job->plan->effort]);
     put_int(w, "seed", (int64_t)job->seed);
+    jw_key(w, "confidence");
+    put_confidence(w, job);
     jw_key(w, "inactive_tools");
     if (t->tools.inactive)
         jw_value(w, t->tools.inactive);

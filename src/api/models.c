@@ -19,8 +19,10 @@ static void put_endpoints(struct json_writer *w, const struct tier *tier)
     jw_begin_array(w);
     if (tier->endpoints & ENDPOINT_RESPONSES)
         jw_cstring(w, "/v1/responses");
-    if (tier->endpoints & ENDPOINT_CHAT)
+    if (tier->endpoints & ENDPOINT_CHAT) {
         jw_cstring(w, "/v1/chat/completions");
+        jw_cstring(w, "/v1/completions");
+    }
     jw_end_array(w);
 }
 

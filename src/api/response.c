@@ -29,19 +29,32 @@ static void put_int_or_null(struct json_writer *w, const char *key, struct field
 
 /* --- items ------------------------------------------------------------------------------------------------ */
 
-static void put_message(struct json_writer *w, const struct job_item *item, bool added)
+void put_item_tokens(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                     const struct job_item *item)
+{
+    put_token_list(w, t, job, item->choice, 0, job->choices[item->choice].n_tokens);
+}
+
+void put_output_text(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                     const struct job_item *item)
+{
+    jw_begin_object(w);
+    put_text(w, "type", "output_text");
+    put_string(w, "text", buf_str(&item->text));
+    put_raw(w, "annotations", STR("[]"));
+    jw_key(w, "logprobs");
+    put_item_tokens(w, t, job, item);
+    jw_end_object(w);
+}
+
+static void put_message(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                        const struct job_item *item, bool added)
 {
     put_text(w, "role", "assistant");
     jw_key(w, "content");
     jw_begin_array(w);
-    if (!added) {
-        jw_begin_object(w);
-        put_text(w, "type", "output_text");
-        put_string(w, "text", buf_str(&item->text));
-        put_raw(w, "annotations", STR("[]"));
-        put_raw(w, "logprobs", STR("[]"));
-        jw_end_object(w);
-    }
+    if (!added)
+        put_output_text(w, t, job, item);
     jw_end_array(w);
 }
 
@@ -59,7 +72,8 @@ static void put_summary(struct json_writer *w, const struct job_item *item, bool
     jw_end_array(w);
 }
 
-void put_item(struct json_writer *w, const struct job_item *item, bool added)
+void put_item(struct json_writer *w, const struct turn *t, const struct job_view *job,
+              const struct job_item *item, bool added)
 {
     bool message = item->kind == JOB_MESSAGE;
     jw_begin_object(w);
@@ -67,20 +81,20 @@ void put_item(struct json_writer *w, const struct job_item *item, bool added)
     put_text(w, "id", item->id);
     put_text(w, "status", added || !item->done ? "in_progress" : item->complete ? "completed" : "incomplete");
     if (message)
-        put_message(w, item, added);
+        put_message(w, t, job, item, added);
     else
         put_summary(w, item, added);
     jw_end_object(w);
 }
 
 /* output_text is an addition that clients otherwise build themselves: the text of all messages. */
-static void put_output(struct json_writer *w, const struct job_view *job)
+static void put_output(struct json_writer *w, const struct turn *t, const struct job_view *job)
 {
     struct buf text = { 0 };
     jw_key(w, "output");
     jw_begin_array(w);
     for (size_t i = 0; i < job->n_items; i++) {
-        put_item(w, &job->items[i], false);
+        put_item(w, t, job, &job->items[i], false);
         if (job->items[i].kind == JOB_MESSAGE)
             buf_put_str(&text, buf_str(&job->items[i].text));
     }
@@ -139,7 +153,7 @@ static void put_usage(struct json_writer *w, const struct job_view *job)
     jw_key(w, "input_tokens_details");
     jw_begin_object(w);
     put_int(w, "cached_tokens", job->cached_tokens);
-    put_int(w, "cache_write_tokens", 0); /* no cache outlives its job */
+    put_int(w, "cache_write_tokens", 0); /* nobody is billed for what is kept */
     jw_end_object(w);
     put_int(w, "output_tokens", job->output_tokens); /* thinking is part of it */
     jw_key(w, "output_tokens_details");
@@ -172,7 +186,7 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     jw_real(w, job->plan->temperature);
     jw_key(w, "top_p");
     jw_real(w, job->plan->top_p);
-    put_int(w, "top_logprobs", 0);
+    put_int(w, "top_logprobs", t->top_logprobs);
     put_int(w, "presence_penalty", 0);
     put_int(w, "frequency_penalty", 0);
     put_raw(w, "text", STR("{\"format\":{\"type\":\"text\"},\"verbosity\":\"medium\"}"));
@@ -202,7 +216,7 @@ void put_response(struct json_writer *w, const struct turn *t, const struct job_
     put_int(w, "created_at", t->created_s);
     put_status(w, job);
     put_text(w, "model", t->model);
-    put_output(w, job);
+    put_output(w, t, job);
     put_asked(w, t, job);
     put_usage(w, job);
     jw_key(w, "thinkd");

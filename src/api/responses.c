@@ -25,7 +25,7 @@ struct responses_body {
     struct field_string model, instructions, user, safety_identifier, prompt_cache_key;
     struct field_json input, reasoning, text, tools, tool_choice, metadata, include, stream_options, stop;
     struct field_bool store, stream, parallel_tool_calls, ignore_eos;
-    struct field_int max_output_tokens, max_tool_calls, seed;
+    struct field_int max_output_tokens, max_tool_calls, seed, top_logprobs;
     struct field_real temperature, top_p;
     struct field_enum truncation, service_tier;
 };
@@ -55,11 +55,11 @@ static const struct field responses_rows[] = {
     { FIELD_ROW(INT, responses_body, seed) },
     { FIELD_ROW(ANY, responses_body, stop) },
     { FIELD_ROW(BOOL, responses_body, ignore_eos) },
+    { FIELD_ROW(INT, responses_body, top_logprobs), .min = 0, .max = ENGINE_TOP_LOGPROBS_MAX },
     FIELD_LATER("previous_response_id"),
     FIELD_LATER("conversation"),
     FIELD_LATER("background"),
     FIELD_LATER("prompt"),
-    FIELD_LATER("top_logprobs"),
     FIELD_LATER("presence_penalty"),
     FIELD_LATER("frequency_penalty"),
     FIELD_LATER("context_management"),
@@ -163,24 +163,23 @@ static enum err_code check_stream_options(struct turn *t, const json_t *options,
     return code;
 }
 
-/* What a reply could include besides. The first rows name parts of items that this version never makes, so
- * that including them changes nothing; the others ask for something that is not built. */
+/* What a reply could include besides. Parts of items that this version never makes change nothing. */
 static const struct include_kind {
     const char *name;
-    bool harmless;
+    enum { INCLUDE_NOTHING, INCLUDE_LOGPROBS, INCLUDE_UNBUILT } does;
 } include_kinds[] = {
-    { "message.input_image.image_url", true },
-    { "computer_call_output.output.image_url", true },
-    { "file_search_call.results", true },
-    { "web_search_call.results", true },
-    { "web_search_call.action.sources", true },
-    { "code_interpreter_call.outputs", true },
-    { "reasoning.encrypted_content", false },
-    { "message.output_text.logprobs", false },
-    { "thinkd.trace", false },
+    { "message.input_image.image_url", INCLUDE_NOTHING },
+    { "computer_call_output.output.image_url", INCLUDE_NOTHING },
+    { "file_search_call.results", INCLUDE_NOTHING },
+    { "web_search_call.results", INCLUDE_NOTHING },
+    { "web_search_call.action.sources", INCLUDE_NOTHING },
+    { "code_interpreter_call.outputs", INCLUDE_NOTHING },
+    { "message.output_text.logprobs", INCLUDE_LOGPROBS },
+    { "reasoning.encrypted_content", INCLUDE_UNBUILT },
+    { "thinkd.trace", INCLUDE_UNBUILT },
 };
 
-static enum err_code check_include(struct turn *t, const json_t *include, struct err *err)
+static enum err_code read_include(struct turn *t, const json_t *include, struct err *err)
 {
     const char *names[ARRAY_LEN(include_kinds) + 1] = { NULL };
     for (size_t k = 0; k < ARRAY_LEN(include_kinds); k++)
@@ -196,7 +195,8 @@ static enum err_code check_include(struct turn *t, const json_t *include, struct
             k++;
         if (k == ARRAY_LEN(include_kinds))
             return field_value_error(err, param, name, names);
-        if (!include_kinds[k].harmless)
+        t->logprobs |= include_kinds[k].does == INCLUDE_LOGPROBS;
+        if (include_kinds[k].does == INCLUDE_UNBUILT)
             return refuse_unsupported(err, param, include_kinds[k].name, NULL);
     }
     return ERR_OK;
@@ -214,7 +214,7 @@ static enum err_code check_options(struct turn *t, const struct responses_body *
     if (!code && b->truncation.set && b->truncation.value == 0)
         code = refuse_unsupported(err, "truncation", "auto", NULL);
     if (!code && b->include.set)
-        code = check_include(t, b->include.value, err);
+        code = read_include(t, b->include.value, err);
     if (!code)
         code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
     return code;
@@ -253,6 +253,7 @@ static enum err_code decode(struct turn *t, struct err *err)
         (code = turn_set_stops(t, b.stop.value, err)))
         return code;
     t->ignore_eos = b.ignore_eos.value;
+    t->top_logprobs = (int)b.top_logprobs.value;
     set_reasoning(t, &r);
     turn_set_sampling(t, b.temperature, b.top_p, b.seed);
     keep_for_reply(t, &b);
@@ -270,11 +271,14 @@ static void reply(struct turn *t, const struct job_view *job, struct buf *body)
 void responses_create(struct api *a, struct http_exchange *x)
 {
     static const struct turn_kind kind = {
+        .path = "v1/responses",
         .endpoint = ENDPOINT_RESPONSES,
         .id_prefix = "resp_",
         .input_param = "input",
         .prompt_member = "input",
+        .logprobs_param = "include",
         .decode = decode,
+        .prepare = turn_prepare_chat,
         .put = events_put,
         .reply = reply,
     };

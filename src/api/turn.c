@@ -73,21 +73,34 @@ static enum err_code decode(struct turn *t, struct err *err)
 }
 
 /* The engine speaks of prompts; the caller hears which of its fields is meant, in the words its API has for it:
- * Responses gives no numbers, chat gives both, as the engine does. */
-static enum err_code prompt_error(const struct turn *t, struct err *err)
+ * Responses gives no numbers, the others give both, as the engine does. */
+enum err_code turn_prompt_error(const struct turn *t, const char *param, struct err *err)
 {
     if (err->code == ERR_CONTEXT_LENGTH && t->kind->endpoint == ENDPOINT_RESPONSES)
         return err_set(
-            err, ERR_CONTEXT_LENGTH, t->kind->input_param,
+            err, ERR_CONTEXT_LENGTH, param,
             "Your input exceeds the context window of this model. Please adjust your input and try again.");
     if (err_status(err->code) == 400)
-        snprintf(err->param, sizeof err->param, "%s", t->kind->input_param);
+        snprintf(err->param, sizeof err->param, "%s", param);
     return err->code;
 }
 
-/* Rendering and tokenising take milliseconds, which is why this runs on a worker. The tier's window is a ceiling
- * of its own: the loaded model may hold more than the tier is sold with. */
-static enum err_code make_prompt(struct turn *t, struct engine_prompt **prompt, struct err *err)
+/* The tier's window is a ceiling of its own: the loaded model may hold more than the tier is sold with. */
+static enum err_code check_window(const struct turn *t, const struct engine_prompt *prompt, struct err *err)
+{
+    int64_t tokens = engine_prompt_tokens(prompt);
+    if (tokens < t->tier->context_window)
+        return ERR_OK;
+    err_set(err, ERR_CONTEXT_LENGTH, t->kind->input_param,
+            "This model's maximum context length is %lld tokens. However, your %s resulted in %lld tokens. "
+            "Please reduce the length of the %s.",
+            (long long)t->tier->context_window, t->kind->input_param, (long long)tokens,
+            t->kind->input_param);
+    return turn_prompt_error(t, t->kind->input_param, err);
+}
+
+/* Rendering and tokenising take milliseconds, which is why this runs on a worker. */
+enum err_code turn_prepare_chat(struct turn *t, struct err *err)
 {
     const struct engine *engine = conductor_engine(t->api->conductor);
     const struct engine_chat chat = {
@@ -95,17 +108,40 @@ static enum err_code make_prompt(struct turn *t, struct engine_prompt **prompt, 
         .effort = effort_names[t->effort],
         .think = t->effort != EFFORT_NONE,
     };
-    if (engine_prompt_open(prompt, engine, &chat, err))
-        return prompt_error(t, err);
-    int64_t tokens = engine_prompt_tokens(*prompt);
-    if (tokens < t->tier->context_window)
+    t->ask.effort = t->effort;
+    t->ask.choices = t->choices;
+    t->prompts = arena_alloc(&t->arena, sizeof *t->prompts);
+    enum err_code code = engine_prompt_open(&t->prompts[0], engine, &chat, err);
+    if (code)
+        return turn_prompt_error(t, t->kind->input_param, err);
+    t->n_prompts = 1;
+    t->plan = reason_plan(t->tier, engine_info(engine), &t->ask, engine_prompt_tokens(t->prompts[0]));
+    return ERR_OK;
+}
+
+/* Log-probabilities are kept until the reply is written, so what a request can make of them is bounded before it
+ * begins. */
+static enum err_code check_logprobs(const struct turn *t, struct err *err)
+{
+    int64_t tokens = 0, each = 1 + t->top_logprobs;
+    for (size_t i = 0; i < t->n_prompts && t->logprobs; i++)
+        tokens += t->plan.tokens_max + (t->prompt_logprobs ? engine_prompt_tokens(t->prompts[i]) : 0);
+    tokens *= (int64_t)t->choices;
+    if (tokens * each <= LOGPROBS_MAX)
         return ERR_OK;
-    err_set(
-        err, ERR_CONTEXT_LENGTH, t->kind->input_param,
-        "This model's maximum context length is %lld tokens. However, your messages resulted in %lld tokens. "
-        "Please reduce the length of the messages.",
-        (long long)t->tier->context_window, (long long)tokens);
-    return prompt_error(t, err);
+    return err_set(
+        err, ERR_INVALID_VALUE, t->kind->logprobs_param,
+        "This request may list %lld tokens with %d alternatives each, which is more log-probabilities "
+        "than the %d that one request may have. Ask for fewer tokens, choices or alternatives.",
+        (long long)tokens, t->top_logprobs, LOGPROBS_MAX);
+}
+
+static enum err_code prepare(struct turn *t, struct err *err)
+{
+    enum err_code code = t->kind->prepare(t, err);
+    for (size_t i = 0; i < t->n_prompts && !code; i++)
+        code = check_window(t, t->prompts[i], err);
+    return code ? code : check_logprobs(t, err);
 }
 
 /* Conductor's thread, the job's last call. Everything but the end of a stream was said in job_put. After the
@@ -154,16 +190,34 @@ void turn_write(struct turn *t, const struct job_view *job, const char *event, s
     buf_clear(&t->frame);
 }
 
+void turn_write_failure(struct turn *t, const struct job_view *job)
+{
+    struct err err = job->err;
+    struct buf data = { 0 };
+    if (job->status == JOB_CANCELLED)
+        err_set(&err, ERR_BUSY, NULL, "The server stopped before the answer was complete. Please try again.");
+    api_error_body(&data, &err);
+    turn_write(t, job, NULL, buf_str(&data));
+    buf_free(&data);
+}
+
 /* Answers nothing when it fails; afterwards the exchange is the job's and must not be touched here: the job may
  * have answered it already. That is also why the listener for a client that leaves is set before the job exists, and why
  * the job's reference is taken before it is submitted. */
-static enum err_code submit(struct turn *t, struct engine_prompt *prompt, struct err *err)
+static enum err_code submit(struct turn *t, struct err *err)
 {
     struct conductor *c = t->api->conductor;
     struct job_spec spec = {
-        .prompt = prompt,
-        .plan = reason_plan(t->tier, engine_info(conductor_engine(c)), &t->ask, engine_prompt_tokens(prompt)),
+        .prompt = t->prompts[0],
+        .prompts = t->prompts,
+        .n_prompts = t->n_prompts,
         .choices = t->choices,
+        .plan = t->plan,
+        .context_max = t->kind->raw ? t->tier->context_window : 0, /* a conversation's plan knows it */
+        .raw = t->kind->raw,
+        .logprobs = t->logprobs,
+        .prompt_logprobs = t->prompt_logprobs,
+        .top_logprobs = t->top_logprobs,
         .summary = t->summary,
         .n_stops = t->n_stops,
         .ignore_eos = t->ignore_eos,
@@ -176,7 +230,7 @@ static enum err_code submit(struct turn *t, struct engine_prompt *prompt, struct
     enum err_code code = job_submit(c, &spec, (struct job_sink){ job_put, job_done, t }, &id, err);
     if (code) {
         atomic_fetch_sub(&t->refs, 1);
-        return code == ERR_CONTEXT_LENGTH ? prompt_error(t, err) : code;
+        return code == ERR_CONTEXT_LENGTH ? turn_prompt_error(t, t->kind->input_param, err) : code;
     }
     t->job_id = id;
     atomic_store(&t->submitted, true);
@@ -188,22 +242,21 @@ static enum err_code submit(struct turn *t, struct engine_prompt *prompt, struct
 void turn_run(struct api *a, struct http_exchange *x, const struct turn_kind *kind)
 {
     struct turn *t = turn_open(a, x, kind);
-    struct engine_prompt *prompt = NULL;
     struct err err = { 0 };
     enum err_code code = decode(t, &err);
-    if (!code) {
-        t->ask.effort = t->effort;
-        t->ask.choices = t->choices;
-        code = make_prompt(t, &prompt, &err);
-    }
+    if (!code)
+        code = prepare(t, &err);
+    struct engine_prompt **prompts = t->prompts;
+    size_t n_prompts = t->n_prompts;
     if (!code) {
         /* The input may be megabytes and has become tokens; what the reply repeats stays. */
         json_object_del(t->doc, kind->prompt_member);
         json_array_clear(t->messages);
-        code = submit(t, prompt, &err);
+        code = submit(t, &err);
     }
     if (code)
         reply_error(x, &err);
-    engine_prompt_unref(prompt);
+    for (size_t i = 0; i < n_prompts; i++) /* the job has its own references */
+        engine_prompt_unref(prompts[i]);
     turn_unref(t);
 }

@@ -24,12 +24,16 @@ static bool is_numbered(enum job_event_kind kind)
     return kind != JOB_EV_CHOICE_DONE && kind != JOB_EV_THOUGHT_DELTA;
 }
 
+static void put(struct job *j, struct job_event *ev)
+{
+    if (is_numbered(ev->kind))
+        ev->number = j->events++;
+    j->sink.put(j->sink.ctx, ev, &j->view);
+}
+
 static void tell(struct job *j, enum job_event_kind kind, size_t item, size_t choice, struct str text)
 {
-    struct job_event ev = { .kind = kind, .item = item, .choice = choice, .text = text };
-    if (is_numbered(kind))
-        ev.number = j->events++;
-    j->sink.put(j->sink.ctx, &ev, &j->view);
+    put(j, &(struct job_event){ .kind = kind, .item = item, .choice = choice, .text = text });
 }
 
 /* --- items ----------------------------------------------------------------------------------------- */
@@ -61,24 +65,18 @@ static void finish_item(struct job *j, size_t at, bool complete)
     tell(j, JOB_EV_ITEM_DONE, at, item->choice, buf_str(&item->text));
 }
 
-/* A delta belongs to the item before the sink hears of it. */
-static void put_delta(struct job *j, enum job_event_kind kind, size_t at, struct str text)
-{
-    if (text.len == 0)
-        return;
-    buf_put_str(&j->items[at].text, text);
-    tell(j, kind, at, j->items[at].choice, text);
-}
-
 /* --- a choice's thought ---------------------------------------------------------------------------- */
 
 static void put_summary(struct job *j, struct line *l, struct str text)
 {
-    if (text.len && !l->part_open) {
-        l->part_open = true;
-        tell(j, JOB_EV_SUMMARY_ADDED, l->reasoning, j->items[l->reasoning].choice, (struct str){ 0 });
-    }
-    put_delta(j, JOB_EV_SUMMARY_DELTA, l->reasoning, text);
+    if (text.len == 0)
+        return;
+    struct job_item *item = &j->items[l->reasoning];
+    if (!l->part_open)
+        tell(j, JOB_EV_SUMMARY_ADDED, l->reasoning, item->choice, (struct str){ 0 });
+    l->part_open = true;
+    buf_put_str(&item->text, text);
+    tell(j, JOB_EV_SUMMARY_DELTA, l->reasoning, item->choice, text);
 }
 
 static void put_thought(struct job *j, size_t choice, struct str text)
@@ -114,6 +112,29 @@ static void end_thought(struct job *j, size_t choice, bool complete)
 
 /* --- a choice's answer ----------------------------------------------------------------------------- */
 
+/* The view gains the tokens that are listed by now; the event that goes with them says which are new. */
+static void list_tokens(struct job *j, size_t choice, struct job_event *ev)
+{
+    struct job_choice *c = &j->choices[choice];
+    const struct tokens *t = &j->lines[choice].tokens;
+    ev->first_token = c->n_tokens;
+    c->tokens = t->list;
+    c->alternatives = t->tops;
+    c->n_tokens = tokens_listed(t);
+    ev->n_tokens = c->n_tokens - ev->first_token;
+}
+
+static void put_text(struct job *j, size_t choice, struct str text)
+{
+    struct line *l = &j->lines[choice];
+    struct buf *all = &j->items[l->message].text;
+    struct job_event ev = { .kind = JOB_EV_TEXT_DELTA, .item = l->message, .choice = choice, .text = text };
+    tokens_show(&l->tokens, j->engine, all->len, text, j->raw);
+    list_tokens(j, choice, &ev);
+    buf_put_str(all, text);
+    put(j, &ev);
+}
+
 static void begin_message(struct job *j, size_t choice)
 {
     struct line *l = &j->lines[choice];
@@ -143,26 +164,45 @@ void job_begin(struct job *j)
     tell(j, JOB_EV_STARTED, 0, 0, (struct str){ 0 });
 }
 
-/* The engine's totals are per sequence; the job's are their sums, the prompt counted once. */
+/* The engine's totals are per sequence; the job's are their sums, each prompt counted once. */
 static void count(struct job *j, size_t choice, const struct heard *h)
 {
     struct job_choice *c = &j->choices[choice];
     j->view.output_tokens += h->output_tokens - c->output_tokens;
     j->view.reasoning_tokens += h->thinking_tokens - c->reasoning_tokens;
-    if (h->cached_tokens > j->view.cached_tokens)
-        j->view.cached_tokens = h->cached_tokens;
+    if (choice % j->view.choices_each == 0)
+        j->view.cached_tokens += h->cached_tokens - c->cached_tokens;
     c->output_tokens = h->output_tokens;
     c->reasoning_tokens = h->thinking_tokens;
+    c->cached_tokens = h->cached_tokens;
     c->closed_by_budget = h->closed_by_budget;
 }
 
-void job_hear(struct job *j, size_t choice, const struct heard *h)
+static void hear_token(struct job *j, size_t choice, const struct heard *h)
 {
     struct line *l = &j->lines[choice];
-    count(j, choice, h);
-    if (h->kind != ENGINE_TEXT)
+    if (!j->logprobs || h->token.id < 0 || (h->stage == ENGINE_THINKING && !j->raw))
         return;
-    if (h->stage == ENGINE_THINKING) {
+    tokens_put(&l->tokens, &h->token, false);
+    j->choices[choice].tokens = l->tokens.list; /* they may have moved */
+    j->choices[choice].alternatives = l->tokens.tops;
+}
+
+static void hear_prompt(struct job *j, size_t choice, const struct heard *h)
+{
+    if (!j->logprobs)
+        return;
+    struct job_event unsent;
+    tokens_put(&j->lines[choice].tokens, &h->token, true);
+    list_tokens(j, choice, &unsent);
+    j->choices[choice].n_prompt_tokens = j->choices[choice].n_tokens;
+}
+
+static void hear_text(struct job *j, size_t choice, const struct heard *h)
+{
+    struct line *l = &j->lines[choice];
+    hear_token(j, choice, h);
+    if (h->stage == ENGINE_THINKING && !j->raw) {
         put_thought(j, choice, h->text);
         return;
     }
@@ -171,7 +211,18 @@ void job_hear(struct job *j, size_t choice, const struct heard *h)
     if (h->text.len == 0)
         return;
     begin_message(j, choice);
-    put_delta(j, JOB_EV_TEXT_DELTA, l->message, h->text);
+    put_text(j, choice, h->text);
+}
+
+void job_hear(struct job *j, size_t choice, const struct heard *h)
+{
+    count(j, choice, h);
+    if (h->kind == ENGINE_PROMPT)
+        hear_prompt(j, choice, h);
+    else if (h->kind == ENGINE_TEXT)
+        hear_text(j, choice, h);
+    if (h->kind != ENGINE_FAILED) /* then the last ones stay */
+        j->choices[choice].confidence = h->confidence;
 }
 
 void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, bool failed)
@@ -188,7 +239,14 @@ void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, boo
     c->ended = true;
     c->finish = finish;
     j->running--;
-    tell(j, JOB_EV_CHOICE_DONE, l->message == NO_ITEM ? 0 : l->message, choice, (struct str){ 0 });
+
+    struct job_event ev = { .kind = JOB_EV_CHOICE_DONE, .choice = choice };
+    size_t length = l->message == NO_ITEM ? 0 : j->items[l->message].text.len;
+    ev.item = l->message == NO_ITEM ? 0 : l->message;
+    tokens_end(&l->tokens, j->engine, length, j->raw && finish != FINISH_CANCELLED, j->params.stops,
+               finish == FINISH_STOP ? j->params.n_stops : 0);
+    list_tokens(j, choice, &ev);
+    put(j, &ev);
 }
 
 static enum job_status status_of(const struct job *j)

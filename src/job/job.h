@@ -1,9 +1,9 @@
 /*
  * job.h - a job's life: submitted, run, ended exactly once; its events numbered.
  *
- * A job is one request's answers (n choices over one prompt). The conductor thread owns all jobs; it hears
- * submissions, cancels and engine events through one mailbox, folds them into the job's items and tells the
- * job's sink. The events are the API's, one to one (API.md section 8); api/ only gives them their JSON.
+ * A job is one request's answers: n choices over one prompt, or over each of several. The conductor thread owns
+ * all jobs; it hears submissions, cancels and engine events through one mailbox, folds them into the job's items
+ * and tells the job's sink. The events are the API's, one to one (API.md section 8); api/ only gives them their JSON.
  *
  * Threads:   any thread may submit or cancel; sinks run on the conductor's thread and must not block.
  * Ownership: a spec is copied (its prompt referenced). The sink's done is the last call it gets.
@@ -30,11 +30,28 @@ struct job_item {
     struct buf text; /* a message's text; the summary's text of a reasoning item */
 };
 
+/* A token whose log-probability was asked for. Which tokens are listed is tokens.c's rule. */
+struct job_token {
+    int32_t id;
+    float logprob; /* NAN: the first of a prompt has none */
+    int n_top;     /* of its alternatives that are there */
+    size_t at;     /* byte of the choice's text at which it begins; 0 for tokens of the prompt */
+};
+struct job_alternative {
+    int32_t id;
+    float logprob;
+};
+
 struct job_choice {
     bool ended;
     enum engine_finish finish;
-    int64_t output_tokens, reasoning_tokens;
+    int64_t output_tokens, reasoning_tokens, cached_tokens;
     bool closed_by_budget;
+    struct engine_confidence confidence; /* once it has ended; without tokens all NAN */
+    /* With logprobs only. The prompt's tokens, where those were asked for, then the answer's so far. */
+    const struct job_token *tokens;
+    size_t n_tokens, n_prompt_tokens;
+    const struct job_alternative *alternatives; /* [n_tokens][view's top_logprobs], best first */
 };
 
 /* What the API shows of a job; read-only, valid during a sink call. */
@@ -45,9 +62,13 @@ struct job_view {
     size_t n_items;
     const struct job_choice *choices;
     size_t n_choices;
-    int64_t input_tokens, cached_tokens, output_tokens,
-        reasoning_tokens; /* over all choices; the prompt once */
-    struct err err;       /* JOB_FAILED */
+    size_t choices_each; /* of one prompt: choice i answers prompt i / choices_each */
+    int64_t input_tokens, output_tokens, reasoning_tokens; /* over all choices; each prompt once */
+    /* Of input_tokens, not computed again: what each prompt's first choice found. What the other choices share with
+     * that one was never input twice. */
+    int64_t cached_tokens;
+    int top_logprobs; /* places for alternatives behind each token */
+    struct err err;   /* JOB_FAILED */
     const struct plan *plan;
     uint64_t seed;
     int64_t started_ms, ended_ms; /* clock_wall_ms; ended_ms 0 while running */
@@ -77,6 +98,8 @@ struct job_event {
     size_t item; /* output_index */
     size_t choice;
     struct str text; /* of deltas; of *_DONE the whole text */
+    /* Tokens first, first + 1 ... of the choice, listed with this event: TEXT_DELTA and CHOICE_DONE. */
+    size_t first_token, n_tokens;
 };
 
 struct job_sink {
@@ -85,10 +108,20 @@ struct job_sink {
     void *ctx;
 };
 
+#define JOB_CHOICES_MAX 128 /* of a job, over all of its prompts */
+
 struct job_spec {
-    struct engine_prompt *prompt; /* the job takes its own reference */
+    struct engine_prompt *prompt; /* the job takes its own references */
+    /* In its place, where there are several: [n_prompts], 0 for prompt alone. */
+    struct engine_prompt *const *prompts;
+    size_t n_prompts;
+    size_t choices; /* of each prompt; 1..JOB_CHOICES_MAX in all */
     struct plan plan;
-    size_t choices; /* 1..128 */
+    int64_t context_max; /* tokens of a prompt and what is generated behind it; 0: the engine's bound alone */
+    bool raw;            /* text goes on from text: no stages, every token is listed */
+    bool logprobs;       /* keep tokens and their log-probabilities */
+    bool prompt_logprobs; /* of the prompts' tokens too; plan.tokens_max may then be 0 */
+    int top_logprobs;     /* alternatives of each, 0..ENGINE_TOP_LOGPROBS_MAX */
     enum summary summary;
     struct str stops[4];
     size_t n_stops;
@@ -104,7 +137,8 @@ struct conductor_config {
 enum err_code conductor_open(struct conductor **out, const struct conductor_config *cfg,
                              struct err *err); /* opens the engine too */
 struct engine *conductor_engine(struct conductor *c);
-/* ERR_BUSY when jobs_max are running: no sink call was or will be made. *id may be cancelled at once. */
+/* ERR_BUSY when jobs_max are running, or more choices than the engine takes: no sink call was or will be made. *id may
+ * be cancelled at once. */
 enum err_code job_submit(struct conductor *c, const struct job_spec *spec, struct job_sink sink, uint64_t *id,
                          struct err *err);
 void job_cancel(struct conductor *c, uint64_t id); /* any thread; a job that has ended is fine */

@@ -22,7 +22,7 @@ RESPONSE = {
     "truncation": "disabled", "usage": "<any>", "service_tier": "<string>", "metadata": {},
     "safety_identifier": "<any>", "prompt_cache_key": "<any>",
     "thinkd": {"<only>": True, "cost": "<any>", "route": ["<string>"], "budget": {"allowed": "<int>", "used": "<int>"},
-               "effort": "<string>", "seed": "<int>", "inactive_tools": ["<...>"]},
+               "effort": "<string>", "seed": "<int>", "inactive_tools": ["<...>"], "confidence": ["<...>"]},
 }
 MESSAGE = {
     "<only>": True, "type": "message", "id": "<id:msg_>", "role": "assistant",
@@ -32,6 +32,9 @@ REASONING = {
     "<only>": True, "type": "reasoning", "id": "<id:rs_>", "status": "<re:^(in_progress|completed|incomplete)$>",
     "summary": ["<...>"],
 }
+TOP = {"<only>": True, "token": "<any>", "logprob": "<number>", "bytes": ["<...>"]}
+TOKEN = {**TOP, "logprob": "<any>", "top_logprobs": ["<...>"]}
+CONFIDENCE = {"<only>": True, "mean_logprob": "<any>", "mean": "<any>", "lowest": "<any>", "tail": "<any>"}
 CHAT = {
     "id": "<id:chatcmpl->", "created": "<int>", "model": "<string>", "choices": ["<...>"],
     "system_fingerprint": "<re:^fp_[0-9a-f]+$>", "service_tier": "default",
@@ -41,6 +44,17 @@ CHAT_USAGE = {
     "prompt_tokens_details": {"cached_tokens": "<int>", "audio_tokens": 0},
     "completion_tokens_details": {"reasoning_tokens": "<int>", "audio_tokens": 0, "accepted_prediction_tokens": 0,
                                   "rejected_prediction_tokens": 0},
+}
+COMPLETION = {
+    "id": "<id:cmpl->", "object": "text_completion", "created": "<int>", "model": "<string>", "choices": ["<...>"],
+    "system_fingerprint": "<re:^fp_[0-9a-f]+$>",
+}
+COMPLETION_USAGE = {
+    "<only>": True, "prompt_tokens": "<int>", "completion_tokens": "<int>", "total_tokens": "<int>",
+    "prompt_tokens_details": {"<only>": True, "cached_tokens": "<int>"},
+}
+TABLE = {
+    "<only>": True, "tokens": ["<...>"], "token_logprobs": ["<...>"], "top_logprobs": ["<...>"], "text_offset": ["<...>"],
 }
 
 
@@ -54,10 +68,24 @@ def expect(want, got, at):
         raise Broken(why)
 
 
+def tokens(entries, text, at):
+    """A list of tokens as chat and Responses have it: together they cover the text, which a stop string may have cut."""
+    for n, t in enumerate(entries):
+        expect(TOKEN, t, f"{at}[{n}]")
+        for top in t["top_logprobs"]:
+            expect(TOP, top, f"{at}[{n}].top_logprobs")
+        if [top["logprob"] for top in t["top_logprobs"]] != sorted((top["logprob"] for top in t["top_logprobs"]), reverse=True):
+            raise Broken(f"{at}[{n}]: the alternatives are not best first")
+    spelled = b"".join(bytes(t["bytes"]) for t in entries)
+    if entries and text is not None and not spelled.lstrip().startswith(text.encode().lstrip()):
+        raise Broken(f"{at}: the tokens {spelled!r} are not the text {text!r}")
+
+
 def item(i, at="item"):
     expect(MESSAGE if i.get("type") == "message" else REASONING, i, at)
     for part in i.get("content", []):
-        expect({"<only>": True, "type": "output_text", "text": "<any>", "annotations": [], "logprobs": []}, part, at)
+        expect({"<only>": True, "type": "output_text", "text": "<any>", "annotations": [], "logprobs": ["<...>"]}, part, at)
+        tokens(part["logprobs"], part["text"], f"{at}.logprobs")
 
 
 def money(thinkd, tokens_in, tokens_out):
@@ -66,6 +94,8 @@ def money(thinkd, tokens_in, tokens_out):
         raise Broken(f"cost is not tokens times price: {cost}")
     if cost["total"] != cost["input"] + cost["output"]:
         raise Broken(f"cost does not add up: {cost}")
+    for figures in thinkd["confidence"]:
+        expect(CONFIDENCE, figures, "thinkd.confidence")
 
 
 def response(r):
@@ -103,9 +133,39 @@ def completion(c):
         raise Broken("usage does not add up")
     money(c["thinkd"], c["usage"]["prompt_tokens"], c["usage"]["completion_tokens"])
     for n, choice in enumerate(c["choices"]):
-        expect({"<only>": True, "index": n, "logprobs": None, "finish_reason": "<re:^(stop|length)$>",
+        expect({"<only>": True, "index": n, "logprobs": "<any>", "finish_reason": "<re:^(stop|length)$>",
                 "message": {"<only>": True, "role": "assistant", "content": "<any>", "refusal": None, "annotations": []}},
                choice, f"choices[{n}]")
+        if choice["logprobs"] is not None:
+            expect({"<only>": True, "content": ["<...>"], "refusal": None}, choice["logprobs"], f"choices[{n}].logprobs")
+            tokens(choice["logprobs"]["content"], choice["message"]["content"], f"choices[{n}].logprobs.content")
+
+
+def table(logprobs, at):
+    expect(TABLE, logprobs, at)
+    if len({len(v) for v in logprobs.values()}) != 1:
+        raise Broken(f"{at}: arrays of different lengths")
+    for name, logprob, top in zip(logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"]):
+        if (logprob is None) != (top is None):
+            raise Broken(f"{at}: {name!r} has alternatives and no logprob, or the other way round")
+        if top is not None and top.get(name) is None:
+            raise Broken(f"{at}: {name!r} is not among its own alternatives")
+    if logprobs["text_offset"] != sorted(logprobs["text_offset"]):
+        raise Broken(f"{at}: offsets go back")
+
+
+def text_completion(c):
+    expect({**COMPLETION, "usage": COMPLETION_USAGE}, c, "completion")
+    if c["usage"]["total_tokens"] != c["usage"]["prompt_tokens"] + c["usage"]["completion_tokens"]:
+        raise Broken("usage does not add up")
+    money(c["thinkd"], c["usage"]["prompt_tokens"], c["usage"]["completion_tokens"])
+    if len(c["thinkd"]["confidence"]) != len(c["choices"]):
+        raise Broken("not one confidence a choice")
+    for n, choice in enumerate(c["choices"]):
+        expect({"<only>": True, "index": n, "text": "<any>", "logprobs": "<any>", "finish_reason": "<re:^(stop|length)$>"},
+               choice, f"choices[{n}]")
+        if choice["logprobs"] is not None:
+            table(choice["logprobs"], f"choices[{n}].logprobs")
 
 
 def error(body):
@@ -136,7 +196,7 @@ def frames(raw):
 
 def response_stream(events):
     """events: [(name, object)] in order."""
-    items, text, done = [], {}, set()
+    items, text, listed, done = [], {}, {}, set()
     for n, (name, e) in enumerate(events):
         if name != e["type"] or e["sequence_number"] != n:
             raise Broken(f"frame {n}: event {name}, type {e['type']}, sequence_number {e['sequence_number']}")
@@ -155,6 +215,10 @@ def response_stream(events):
         if name == "response.output_item.done":
             item(e["item"])
             done.add(e["output_index"])
+        if name == "response.output_text.delta":
+            listed.setdefault(e["item_id"], []).extend(e["logprobs"])
+        if name == "response.output_text.done" and e["logprobs"] != listed.get(e["item_id"], []):
+            raise Broken(f"frame {n}: the deltas' tokens are not those of the text")
         if name.endswith("text.delta"):
             text[e["item_id"]] = text.get(e["item_id"], "") + e["delta"]
         if name.endswith("text.done") and e["text"] != text.get(e["item_id"], ""):
@@ -181,6 +245,29 @@ def chat_stream(chunks):
             money(c["thinkd"], c["usage"]["prompt_tokens"], c["usage"]["completion_tokens"])
 
 
+def completion_stream(chunks):
+    offsets = {}
+    for n, (name, c) in enumerate(chunks):
+        if "error" in c:
+            error(c)
+            continue
+        expect(COMPLETION, c, f"chunk {n}")
+        if c["id"] != chunks[0][1]["id"] or c["created"] != chunks[0][1]["created"]:
+            raise Broken(f"chunk {n}: id or created differ")
+        if c.get("usage"):
+            expect(COMPLETION_USAGE, c["usage"], f"chunk {n}")
+            money(c["thinkd"], c["usage"]["prompt_tokens"], c["usage"]["completion_tokens"])
+        for choice in c["choices"]:
+            expect({"<only>": True, "index": "<int>", "text": "<any>", "logprobs": "<any>", "finish_reason": "<any>"}, choice,
+                   f"chunk {n}")
+            if choice["logprobs"] is not None:
+                table(choice["logprobs"], f"chunk {n}")
+                seen = offsets.setdefault(choice["index"], [])
+                seen += choice["logprobs"]["text_offset"]
+                if seen != sorted(seen):
+                    raise Broken(f"chunk {n}: offsets go back")
+
+
 def check(status, headers, raw, streamed):
     """Checks a whole reply; returns its JSON, or its frames [(name, object)]."""
     import json
@@ -190,7 +277,13 @@ def check(status, headers, raw, streamed):
         raise Broken(f"x-request-id: {request_id!r}")
     if headers.get("content-type", "").startswith("text/event-stream"):
         out = [(name, json.loads(data)) for name, data in frames(raw)]
-        (response_stream if out and out[0][0] else chat_stream)(out)
+        first = out[0] if out else (None, {})
+        if first[0]:
+            response_stream(out)
+        elif first[1].get("object") == "text_completion":
+            completion_stream(out)
+        else:
+            chat_stream(out)
         return out
     if streamed and status == 200:
         raise Broken("expected a stream")
@@ -203,4 +296,6 @@ def check(status, headers, raw, streamed):
         response(body)
     elif body.get("object") == "chat.completion":
         completion(body)
+    elif body.get("object") == "text_completion":
+        text_completion(body)
     return body

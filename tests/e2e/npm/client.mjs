@@ -82,6 +82,40 @@ test('responses.create with stream: true', async () => {
   assert.ok(last.response.usage.output_tokens > 0);
 });
 
+test('completions.create: prompts, choices, echo, logprobs', async () => {
+  const c = await client.completions.create({
+    model: 'o3', prompt: [question, 'One two'], n: 2, max_tokens: 3, logprobs: 1, echo: true, seed: 1,
+  });
+  assert.equal(c.object, 'text_completion');
+  assert.deepEqual(c.choices.map((choice) => choice.index), [0, 1, 2, 3]);
+  for (const choice of c.choices) {
+    assert.ok(choice.text.startsWith(choice.index < 2 ? question : 'One two'), choice.text);
+    const { tokens, token_logprobs: logprobs, top_logprobs: top, text_offset: offsets } = choice.logprobs;
+    assert.deepEqual([logprobs.length, top.length, offsets.length], Array(3).fill(tokens.length));
+    assert.equal(logprobs[0], null);
+  }
+  assert.equal(c.usage.total_tokens, c.usage.prompt_tokens + c.usage.completion_tokens);
+});
+
+test('completions.create with stream: true is the plain text in pieces', async () => {
+  const ask = { model: 'o3', prompt: question, max_tokens: 20, temperature: 0 };
+  const chunks = await collect(await client.completions.create({ ...ask, stream: true }));
+  const text = chunks.map((c) => c.choices[0].text).join('');
+  assert.equal(text, (await client.completions.create(ask)).choices[0].text);
+  assert.ok(['stop', 'length'].includes(chunks.at(-1).choices[0].finish_reason));
+});
+
+test('log-probabilities of chat and responses', async () => {
+  const c = await client.chat.completions.create({
+    model: 'o3', messages: [{ role: 'user', content: question }], logprobs: true, top_logprobs: 2,
+  });
+  const listed = c.choices[0].logprobs.content;
+  assert.equal(Buffer.from(listed.flatMap((t) => t.bytes)).toString().trim(), c.choices[0].message.content);
+  assert.ok(listed.every((t) => t.logprob <= 0 && t.top_logprobs.length === 2));
+  const r = await client.responses.create({ model: 'o3', input: question, include: ['message.output_text.logprobs'] });
+  assert.equal(r.output.at(-1).content[0].logprobs.map((t) => t.token).join('').trim(), r.output_text);
+});
+
 test('a streamed and an unstreamed answer to the same seed are the same', async () => {
   const ask = { model: 'o3', input: question, seed: 7 };
   const whole = await client.responses.create(ask);

@@ -124,6 +124,64 @@ def chat_stream_helper():
 
 
 @test
+def chat_logprobs():
+    """chat.completions.create with logprobs"""
+    c = client.chat.completions.create(
+        model="o3", messages=[{"role": "user", "content": QUESTION}], logprobs=True, top_logprobs=2
+    )
+    tokens = c.choices[0].logprobs.content
+    assert b"".join(bytes(t.bytes) for t in tokens).decode().strip() == c.choices[0].message.content, tokens
+    assert all(t.logprob <= 0 and len(t.top_logprobs) == 2 for t in tokens), tokens
+
+
+@test
+def responses_logprobs():
+    """responses.create with logprobs, plain and streamed"""
+    ask = {"model": "o3", "input": QUESTION, "include": ["message.output_text.logprobs"], "top_logprobs": 1}
+    whole = client.responses.create(**ask).output[-1].content[0].logprobs
+    events = client.responses.create(**ask, stream=True)
+    pieces = [t for e in events if e.type == "response.output_text.delta" for t in e.logprobs]
+    assert [t.token for t in pieces] == [t.token for t in whole] != []
+
+
+@test
+def completions_create():
+    """completions.create: prompts, choices, echo, logprobs"""
+    c = client.completions.create(model="o3", prompt=[QUESTION, "One two"], n=2, max_tokens=3, logprobs=1, echo=True, seed=1)
+    assert c.object == "text_completion" and c.id.startswith("cmpl-")
+    assert [choice.index for choice in c.choices] == [0, 1, 2, 3]
+    for choice in c.choices:
+        assert choice.text.startswith(QUESTION if choice.index < 2 else "One two"), choice.text
+        table = choice.logprobs
+        assert len(table.tokens) == len(table.token_logprobs) == len(table.top_logprobs) == len(table.text_offset)
+        assert table.token_logprobs[0] is None and max(table.text_offset) <= len(choice.text)
+    assert c.usage.total_tokens == c.usage.prompt_tokens + c.usage.completion_tokens
+
+
+@test
+def completions_stream():
+    """completions.create with stream=True is the plain text in pieces"""
+    ask = {"model": "o3", "prompt": QUESTION, "max_tokens": 20, "temperature": 0}
+    chunks = list(client.completions.create(**ask, stream=True, stream_options={"include_usage": True}))
+    text = "".join(c.choices[0].text for c in chunks if c.choices)
+    assert text == client.completions.create(**ask).choices[0].text != ""
+    assert chunks[-2].choices[0].finish_reason in ("stop", "length")
+    assert chunks[-1].choices == [] and chunks[-1].usage.total_tokens > 0
+
+
+@test
+def completions_harness():
+    """completions as evaluation harnesses use them: all but the last token is the prompt"""
+    c = client.completions.create(model="o3", prompt=[QUESTION, "One two"], max_tokens=1, temperature=0, logprobs=1, echo=True)
+    for choice in c.choices:
+        table = choice.logprobs
+        asked = table.token_logprobs[1:-1]
+        assert len(asked) > 0 and all(logprob <= 0 for logprob in asked)
+        assert all(max(top.values()) >= logprob for logprob, top in zip(asked, table.top_logprobs[1:-1]))
+    refused(openai.BadRequestError, lambda: client.completions.create(model="o3", prompt="x", suffix="y"), param="suffix")
+
+
+@test
 def asynchronous():
     """AsyncOpenAI: eight requests side by side, plain and streamed"""
 

@@ -44,6 +44,33 @@ static void more_than_jobs_max_is_busy(void **state)
     mem_free(w);
 }
 
+/* So that the engine takes every choice of an accepted job: it never lets more than these wait. */
+static void more_choices_than_may_wait_are_busy(void **state)
+{
+    (void)state;
+    enum { JOBS = ENGINE_WAITING_MAX / JOB_CHOICES_MAX };
+    struct conductor *c = watch_open(2 * JOBS, 1);
+    struct watch *w = mem_array(3, sizeof *w);
+    struct job_spec spec = watch_spec(c, "/hold 0", EFFORT_NONE, 0);
+    struct err err = { 0 };
+    uint64_t ids[JOBS];
+    spec.choices = JOB_CHOICES_MAX;
+    assert_int_equal(watch_submit(&w[0], c, &spec, &err), ERR_OK);
+    for (size_t i = 1; i < JOBS; i++)
+        assert_int_equal(job_submit(c, &spec, watch_silent(), &ids[i], &err), ERR_OK);
+    spec.choices = 1;
+    assert_int_equal(watch_submit(&w[1], c, &spec, &err), ERR_BUSY);
+    assert_int_equal(conductor_jobs(c), JOBS);
+    job_cancel(c, w[0].id);
+    watch_wait(&w[0]);
+    assert_int_equal(watch_submit(&w[2], c, &spec, &err), ERR_OK);
+    engine_prompt_unref(spec.prompt);
+    watch_close(c);
+    for (size_t i = 0; i < 3; i++)
+        watch_free(&w[i]);
+    mem_free(w);
+}
+
 static void close_cancels_what_runs(void **state)
 {
     (void)state;
@@ -148,9 +175,8 @@ static void each_ends_exactly_once(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(more_than_jobs_max_is_busy),
-    cmocka_unit_test(close_cancels_what_runs),
-    cmocka_unit_test(one_failed_choice_fails_the_job),
+    cmocka_unit_test(more_than_jobs_max_is_busy), cmocka_unit_test(more_choices_than_may_wait_are_busy),
+    cmocka_unit_test(close_cancels_what_runs),    cmocka_unit_test(one_failed_choice_fails_the_job),
     cmocka_unit_test(each_ends_exactly_once),
 };
 TEST_GROUP(job_conductor, tests)

@@ -113,6 +113,27 @@ static const char *check_item(struct watch *w, const struct job_event *ev, const
     }
 }
 
+/* Tokens are listed once each, in order, with the text that shows them or at their choice's end. */
+static const char *check_tokens(struct watch *w, const struct job_event *ev, const struct job_view *job)
+{
+    const struct job_choice *c = &job->choices[ev->choice];
+    bool lists = ev->kind == JOB_EV_TEXT_DELTA || ev->kind == JOB_EV_CHOICE_DONE;
+    size_t *listed = &w->listed[ev->choice];
+    if (!lists)
+        return ev->n_tokens ? "tokens with an event that lists none" : NULL;
+    if (*listed == 0)
+        *listed = c->n_prompt_tokens;
+    if (ev->n_tokens && ev->first_token != *listed)
+        return "tokens that are listed twice, or never";
+    *listed += ev->n_tokens;
+    if (*listed != c->n_tokens)
+        return "tokens in the view that no event listed";
+    for (size_t i = c->n_prompt_tokens + 1; i < c->n_tokens; i++)
+        if (c->tokens[i].at < c->tokens[i - 1].at)
+            return "tokens out of the order of their text";
+    return NULL;
+}
+
 static const char *check_end(struct watch *w, const struct job_view *job)
 {
     int64_t output = 0, reasoning = 0;
@@ -143,6 +164,9 @@ static const char *check(struct watch *w, const struct job_event *ev, const stru
     if (job->output_tokens < w->output_tokens)
         return "totals fell";
     w->output_tokens = job->output_tokens;
+    const char *wrong = ev->kind == JOB_EV_ENDED ? NULL : check_tokens(w, ev, job);
+    if (wrong)
+        return wrong;
     switch (ev->kind) {
     case JOB_EV_CREATED: return ev->number == 0 ? NULL : "created, but not first";
     case JOB_EV_STARTED: return ev->number == 1 ? NULL : "started, but not second";
@@ -167,6 +191,11 @@ static void put(void *ctx, const struct job_event *ev, const struct job_view *jo
     pthread_mutex_unlock(&watch_lock);
 }
 
+static void *copy(const void *bytes, size_t len)
+{
+    return len ? memcpy(mem_alloc(len), bytes, len) : NULL;
+}
+
 static void done(void *ctx, const struct job_view *job)
 {
     struct watch *w = ctx;
@@ -184,7 +213,14 @@ static void done(void *ctx, const struct job_view *job)
         w->complete[i] = job->items[i].complete;
         w->choice_of[i] = job->items[i].choice;
     }
+    w->cached_tokens = job->cached_tokens;
     memcpy(w->choices, job->choices, job->n_choices * sizeof *w->choices);
+    for (size_t i = 0; i < job->n_choices; i++) {
+        struct job_choice *c = &w->choices[i];
+        c->tokens = copy(c->tokens, c->n_tokens * sizeof *c->tokens);
+        c->alternatives =
+            copy(c->alternatives, c->n_tokens * (size_t)job->top_logprobs * sizeof *c->alternatives);
+    }
     end_repeats(w);
     pthread_cond_broadcast(&watch_news);
     pthread_mutex_unlock(&watch_lock);
@@ -222,9 +258,37 @@ struct job_spec watch_spec(struct conductor *c, const char *message, enum effort
     return spec;
 }
 
+struct job_spec watch_spec_text(struct conductor *c, const char *text, int64_t tokens_max)
+{
+    struct job_spec spec = { .choices = 1, .raw = true, .logprobs = true, .top_logprobs = 1 };
+    struct err err = { 0 };
+    if (engine_prompt_open_text(&spec.prompt, conductor_engine(c), str_from(text), true, &err))
+        fail_msg("%s", err.message);
+    spec.plan = (struct plan){ .think_tokens_max = -1, .tokens_max = tokens_max, .top_p = 1 };
+    return spec;
+}
+
 enum err_code watch_submit(struct watch *w, struct conductor *c, const struct job_spec *spec, struct err *err)
 {
     return job_submit(c, spec, (struct job_sink){ put, done, w }, &w->id, err);
+}
+
+static void hear_nothing(void *ctx, const struct job_event *ev, const struct job_view *job)
+{
+    (void)ctx;
+    (void)ev;
+    (void)job;
+}
+
+static void end_silently(void *ctx, const struct job_view *job)
+{
+    (void)ctx;
+    (void)job;
+}
+
+struct job_sink watch_silent(void)
+{
+    return (struct job_sink){ hear_nothing, end_silently, NULL };
 }
 
 void watch_wait(struct watch *w)
@@ -265,6 +329,10 @@ void watch_free(struct watch *w)
 {
     buf_free(&w->log);
     buf_free(&w->thought);
+    for (size_t i = 0; i < JOB_CHOICES_MAX; i++) {
+        mem_free((void *)w->choices[i].tokens);
+        mem_free((void *)w->choices[i].alternatives);
+    }
     for (size_t i = 0; i < WATCH_ITEMS_MAX; i++) {
         buf_free(&w->deltas[i]);
         buf_free(&w->texts[i]);

@@ -24,7 +24,8 @@ struct watch {
     char ids[WATCH_ITEMS_MAX][64];
     enum watch_part parts[WATCH_ITEMS_MAX];
     bool items_done[WATCH_ITEMS_MAX];
-    struct buf thought; /* raw, of all choices */
+    struct buf thought;             /* raw, of all choices */
+    size_t listed[JOB_CHOICES_MAX]; /* tokens of a choice that events have listed */
     size_t n_items, choices_done;
     uint64_t next_number;
     enum job_event_kind last;
@@ -41,7 +42,8 @@ struct watch {
     enum job_item_kind kinds[WATCH_ITEMS_MAX];
     bool complete[WATCH_ITEMS_MAX];
     size_t choice_of[WATCH_ITEMS_MAX];
-    struct job_choice choices[128];
+    int64_t cached_tokens;
+    struct job_choice choices[JOB_CHOICES_MAX]; /* their tokens are copies */
 };
 
 /* One lock and one condition for all watches: guards everything a sink writes. */
@@ -56,8 +58,11 @@ struct job_spec watch_spec(struct conductor *c, const char *message, enum effort
                            int64_t output_tokens_max);
 enum err_code watch_submit(struct watch *w, struct conductor *c, const struct job_spec *spec,
                            struct err *err);
-void watch_wait(struct watch *w); /* until done; fails the test on what was wrong */
+struct job_sink watch_silent(void); /* of jobs that nobody looks at */
+void watch_wait(struct watch *w);   /* until done; fails the test on what was wrong */
 void watch_wait_tokens(struct watch *w, int64_t output_tokens); /* until the job has that many */
+/* The same for text that is to go on from text, with all log-probabilities and one alternative each. */
+struct job_spec watch_spec_text(struct conductor *c, const char *text, int64_t tokens_max);
 /* Prompt, submit, wait. */
 void watch_run(struct watch *w, struct conductor *c, const char *message, enum effort effort,
                int64_t output_tokens_max);

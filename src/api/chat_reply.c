@@ -1,5 +1,5 @@
 /*
- * completion.c - chat's reply object and its chunks.
+ * chat_reply.c - chat's reply object and its chunks.
  *
  * A stream opens with one chunk a choice that names the role, then deltas as they come, choices interleaved; an
  * empty delta with the finish reason ends a choice; with include_usage every chunk says usage:null and one
@@ -42,38 +42,43 @@ static void put_usage(struct json_writer *w, const struct job_view *job)
     jw_end_object(w);
 }
 
-/* No tools, no filter: these two are all there is. */
-static const char *finish_name(enum engine_finish finish)
+/* null where they were not asked for. */
+static void put_logprobs(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                         size_t choice, size_t first, size_t n)
 {
-    return finish == FINISH_LENGTH ? "length" : "stop";
+    jw_key(w, "logprobs");
+    if (!t->logprobs) {
+        jw_null(w);
+        return;
+    }
+    jw_begin_object(w);
+    jw_key(w, "content");
+    put_token_list(w, t, job, choice, first, n);
+    put_text(w, "refusal", NULL);
+    jw_end_object(w);
 }
 
 /* --- the plain reply ---------------------------------------------------------------------------------------- */
 
 /* A choice that was cut inside its thought has no message; its content is empty, as clients expect a string. */
-static void put_choice(struct json_writer *w, const struct job_view *job, size_t choice)
+static void put_choice(struct json_writer *w, const struct turn *t, const struct job_view *job, size_t choice)
 {
-    struct str text = STR("");
-    for (size_t i = 0; i < job->n_items; i++)
-        if (job->items[i].kind == JOB_MESSAGE && job->items[i].choice == choice)
-            text = buf_str(&job->items[i].text);
     jw_begin_object(w);
     put_int(w, "index", (int64_t)choice);
     jw_key(w, "message");
     jw_begin_object(w);
     put_text(w, "role", "assistant");
-    jw_key(w, "content");
-    jw_string(w, text);
+    put_string(w, "content", choice_text(job, choice));
     put_text(w, "refusal", NULL);
     jw_key(w, "annotations");
     jw_raw(w, STR("[]"));
     jw_end_object(w);
-    put_text(w, "logprobs", NULL);
+    put_logprobs(w, t, job, choice, 0, job->choices[choice].n_tokens);
     put_text(w, "finish_reason", finish_name(job->choices[choice].finish));
     jw_end_object(w);
 }
 
-void completion_reply(struct turn *t, const struct job_view *job, struct buf *body)
+void chat_reply(struct turn *t, const struct job_view *job, struct buf *body)
 {
     struct json_writer w = { .out = body };
     jw_begin_object(&w);
@@ -81,7 +86,7 @@ void completion_reply(struct turn *t, const struct job_view *job, struct buf *bo
     jw_key(&w, "choices");
     jw_begin_array(&w);
     for (size_t i = 0; i < job->n_choices; i++)
-        put_choice(&w, job, i);
+        put_choice(&w, t, job, i);
     jw_end_array(&w);
     put_usage(&w, job);
     if (t->metadata) {
@@ -127,17 +132,20 @@ static void chunk_end(struct chunk *c, struct turn *t, const struct job_view *jo
     buf_free(&c->data);
 }
 
-/* One choice's chunk: delta is its JSON, finish NULL while it goes on. */
+/* One choice's chunk: delta is its JSON, finish NULL while it goes on; ev names the tokens of a delta of text, else
+ * NULL. */
 static void write_choice(struct turn *t, const struct job_view *job, size_t choice, struct str delta,
-                         const char *finish)
+                         const struct job_event *ev, const char *finish)
 {
     struct chunk c;
     chunk_begin(&c, t);
     jw_begin_object(&c.w);
     put_int(&c.w, "index", (int64_t)choice);
-    jw_key(&c.w, "delta");
-    jw_raw(&c.w, delta);
-    put_text(&c.w, "logprobs", NULL);
+    put_raw(&c.w, "delta", delta);
+    if (ev)
+        put_logprobs(&c.w, t, job, choice, ev->first_token, ev->n_tokens);
+    else
+        put_text(&c.w, "logprobs", NULL);
     put_text(&c.w, "finish_reason", finish);
     jw_end_object(&c.w);
     chunk_end(&c, t, job, false);
@@ -146,7 +154,8 @@ static void write_choice(struct turn *t, const struct job_view *job, size_t choi
 static void write_roles(struct turn *t, const struct job_view *job)
 {
     for (size_t i = 0; i < t->choices; i++)
-        write_choice(t, job, i, STR("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"), NULL);
+        write_choice(t, job, i, STR("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"), NULL,
+                     NULL);
 }
 
 static void write_delta(struct turn *t, const struct job_event *ev, const struct job_view *job)
@@ -157,7 +166,7 @@ static void write_delta(struct turn *t, const struct job_event *ev, const struct
     jw_key(&w, "content");
     jw_string(&w, ev->text);
     jw_end_object(&w);
-    write_choice(t, job, ev->choice, buf_str(&delta), NULL);
+    write_choice(t, job, ev->choice, buf_str(&delta), ev, NULL);
     buf_free(&delta);
 }
 
@@ -166,33 +175,21 @@ static void write_finish(struct turn *t, const struct job_event *ev, const struc
 {
     enum engine_finish finish = job->choices[ev->choice].finish;
     if (finish != FINISH_CANCELLED)
-        write_choice(t, job, ev->choice, STR("{}"), finish_name(finish));
-}
-
-/* Clients throw on a chunk that has an error; nothing but [DONE] comes behind it. */
-static void write_failure(struct turn *t, const struct job_view *job)
-{
-    struct err err = job->err;
-    struct buf data = { 0 };
-    if (job->status == JOB_CANCELLED)
-        err_set(&err, ERR_BUSY, NULL, "The server stopped before the answer was complete. Please try again.");
-    api_error_body(&data, &err);
-    turn_write(t, job, NULL, buf_str(&data));
-    buf_free(&data);
+        write_choice(t, job, ev->choice, STR("{}"), NULL, finish_name(finish));
 }
 
 static void write_end(struct turn *t, const struct job_view *job)
 {
     struct chunk c;
     if (job->status == JOB_FAILED || job->status == JOB_CANCELLED) {
-        write_failure(t, job);
+        turn_write_failure(t, job);
     } else if (t->include_usage) {
         chunk_begin(&c, t);
         chunk_end(&c, t, job, true);
     }
 }
 
-void completion_put(void *turn, const struct job_event *ev, const struct job_view *job)
+void chat_put(void *turn, const struct job_event *ev, const struct job_view *job)
 {
     struct turn *t = turn;
     switch (ev->kind) {
