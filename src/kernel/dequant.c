@@ -238,3 +238,60 @@ void tensor_dequantize(enum tensor_type type, const void *src, size_t n, float *
     default: dequantize_blocks(type, bytes, n, out); break;
     }
 }
+
+/* --- numbers that are none ------------------------------------------------------------------------------- */
+
+static bool finite_f32(const unsigned char *p, size_t n)
+{
+    uint32_t bits, odd = 0;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&bits, p + 4 * i, sizeof bits);
+        odd |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !odd;
+}
+
+/* 16 bits every `step` bytes; exponent: the mask of theirs. */
+static bool finite_16(const unsigned char *p, size_t n, size_t step, uint16_t exponent)
+{
+    uint32_t odd = 0;
+    for (size_t i = 0; i < n; i++)
+        odd |= (half_at(p + i * step) & exponent) == exponent;
+    return !odd;
+}
+
+/* OCP Microscaling Formats 1.0, 5.4.1: the exponent 255 is NaN. */
+static bool finite_mxfp4(const unsigned char *p, size_t n)
+{
+    uint32_t odd = 0;
+    for (size_t i = 0; i < n; i++)
+        odd |= p[i * 17] == 255;
+    return !odd;
+}
+
+/* Where in a block its halves stand. */
+static const struct {
+    uint8_t count, at[2];
+} halves[TENSOR_TYPE_COUNT] = {
+    [TENSOR_Q8_0] = { 1, { 0 } },   [TENSOR_Q4_0] = { 1, { 0 } },    [TENSOR_Q4_1] = { 2, { 0, 2 } },
+    [TENSOR_Q5_0] = { 1, { 0 } },   [TENSOR_Q5_1] = { 2, { 0, 2 } }, [TENSOR_Q2_K] = { 2, { 80, 82 } },
+    [TENSOR_Q3_K] = { 1, { 108 } }, [TENSOR_Q4_K] = { 2, { 0, 2 } }, [TENSOR_Q5_K] = { 2, { 0, 2 } },
+    [TENSOR_Q6_K] = { 1, { 208 } }, [TENSOR_IQ4_NL] = { 1, { 0 } },  [TENSOR_IQ4_XS] = { 1, { 0 } },
+};
+
+bool tensor_finite(enum tensor_type type, const void *src, size_t n)
+{
+    const struct tensor_type_info *info = tensor_type_info(type);
+    const unsigned char *p = src;
+    switch (type) {
+    case TENSOR_F32: return finite_f32(p, n);
+    case TENSOR_F16: return finite_16(p, n, 2, 0x7c00);
+    case TENSOR_BF16: return finite_16(p, n, 2, 0x7f80);
+    case TENSOR_MXFP4: return finite_mxfp4(p, n / info->block);
+    default: break;
+    }
+    bool finite = true;
+    for (int i = 0; i < halves[type].count; i++)
+        finite &= finite_16(p + halves[type].at[i], n / info->block, info->bytes, 0x7c00);
+    return finite;
+}

@@ -56,6 +56,9 @@ bool tensor_type_find(uint32_t gguf, enum tensor_type *out); /* false: not one o
 /* What n stored weights stand for; n is a multiple of the block. This is every type's definition. */
 void tensor_dequantize(enum tensor_type type, const void *src, size_t n, float *out);
 
+/* Whether none of n stored weights is NaN or infinite, told by a quantised block's scale and min. */
+bool tensor_finite(enum tensor_type type, const void *src, size_t n);
+
 float f16_to_f32(uint16_t h);
 uint16_t f32_to_f16(float f); /* round to nearest even */
 

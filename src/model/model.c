@@ -107,22 +107,22 @@ enum err_code model_open(struct model **out, const struct model_config *cfg, str
     if ((code = check_config(cfg, err)) || (code = open_bytes(m, cfg->path, err)))
         goto fail;
     code = read_file(m, err);
-    if (code) { /* the readers know the fault, this knows the file */
-        if (err)
-            err_set(err, code, err->param, "%s: %s", cfg->path ? cfg->path : "bundled model", err->message);
-        goto fail;
-    }
+    if (code)
+        goto bad_file;
     m->kernels = kernels_for(cpu_detect() & cfg->cpu_mask);
     if ((code = read_info(m, cfg, err)) ||
         (code = kv_pool_init(&m->kv_pool, &m->shape, cfg->kv_type, cfg->kv_bytes_max, err)))
         goto fail;
     m->pool = kernel_pool_open(cfg->threads ? cfg->threads : thread_cpus());
-    code = weights_pack(&m->weights, &m->shape, m->pool, cfg->path ? &m->map : NULL, err);
+    code = weights_pack(&m->weights, &m->shape, m->pool, m->gguf, cfg->path ? &m->map : NULL, err);
     if (code)
-        goto fail;
+        goto bad_file;
     m->scratch = scratch_open(m);
     *out = m;
     return ERR_OK;
+bad_file: /* the readers know the fault, this knows the file */
+    if (err)
+        err_set(err, code, err->param, "%s: %s", cfg->path ? cfg->path : "bundled model", err->message);
 fail:
     model_close(m);
     return code;

@@ -170,6 +170,16 @@ static void infinite_norm(struct gguf_make *g)
     set_value(g, "output_norm.weight", 0, -INFINITY);
 }
 
+static void matrix_of_nan(struct gguf_make *g)
+{
+    set_value(g, "blk.1.attn_v.weight", 64 * 32 - 1, NAN);
+}
+
+static void infinite_embedding(struct gguf_make *g)
+{
+    set_value(g, "token_embd.weight", 64 * 9, INFINITY);
+}
+
 static void divide_by_zero(struct gguf_make *g)
 {
     gguf_make_values(g, "rope_freqs.weight", TENSOR_F32, 8, 0, (float[]){ 1, 1, 1, 1, 1, 1, 1, 0 });
@@ -224,6 +234,8 @@ static void parts_must_fit(void **state)
           "Tensor 'output_norm.weight' has type Q8_0 (8), which this build does not read there" },
         { norm_of_nan, "Tensor 'blk.1.ffn_norm.weight' has nan at 63" },
         { infinite_norm, "Tensor 'output_norm.weight' has -inf at 0" },
+        { matrix_of_nan, "Tensor 'blk.1.attn_v.weight' has a weight that is not a finite number" },
+        { infinite_embedding, "Tensor 'token_embd.weight' has a weight that is not a finite number" },
         { divide_by_zero, "Tensor 'rope_freqs.weight' has 0 at 7" },
         { use_experts, "'llama.expert_count' asks for something" },
         { use_clamp, "'llama.attention.clamp_kqv' asks for something" },
