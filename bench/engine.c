@@ -2,7 +2,7 @@
  * engine.c - what the engine does in a second, measured through its front door.
  *
  *     engine MODEL [--work NAME] [--prefix N] [--new N] [--branches N] [--runs N] [--threads N] [--kv f16|q8_0|f32]
- *            [--cpu-mask NAMES] [--seed N]
+ *            [--cpu-mask NAMES] [--seed N] [--temperature X] [--speculation off|lookup]
  *
  * Works: prefill (a prompt of `prefix` tokens, up to its first token), stream (one sequence of `new` tokens behind a few),
  * branches (`branches` sequences of `new` tokens that share a prompt of `prefix`), first (the same, one token each: how long
@@ -10,7 +10,7 @@
  *
  * One line of JSON a run. prefill_s ends when the last sequence has its first token, decode_s from there to the end of all;
  * decode_per_s counts the tokens of that second part, so a branch that began early gains nothing. Memory at the end of the
- * run, in bytes: resident now and at most, and its anonymous part.
+ * run, in bytes: resident now and at most, and its anonymous part. Steps, and tokens guessed and accepted, are of all runs.
  *
  * Threads: the engine's sink fills tallies under a lock; main sleeps on a condition.
  */
@@ -112,6 +112,7 @@ static void tally_wait(struct tally *t)
 struct asked {
     const char *work;
     int64_t prefix, new_tokens, branches, runs, seed;
+    double temperature;
     struct engine_config cfg;
 };
 
@@ -171,6 +172,10 @@ static void print_run(const struct asked *a, const struct engine *e, const struc
     printf(", \"prefill_per_s\": %.3f, \"decode_per_s\": %.3f, \"total_per_s\": %.3f",
            (double)a->prefix / prefill, decode > 0 ? (double)t->after_first / decode : 0.0,
            (double)tokens / (end - begin));
+    struct engine_stats stats;
+    engine_stats(e, &stats);
+    printf(", \"steps\": %" PRId64 ", \"guessed\": %" PRId64 ", \"accepted\": %" PRId64, stats.steps,
+           stats.guessed, stats.accepted);
     printf(", \"rss\": %" PRId64 ", \"rss_max\": %" PRId64 ", \"rss_anon\": %" PRId64 "}\n",
            memory_row("VmRSS"), memory_row("VmHWM"), memory_row("RssAnon"));
     fflush(stdout);
@@ -186,7 +191,7 @@ static int run_once(const struct asked *a, struct engine *e, struct tally *t, ui
         .priority = ENGINE_INTERACTIVE,
         .group = number,
         .seed = (uint64_t)a->seed,
-        .temperature = 1,
+        .temperature = a->temperature,
         .top_p = 1,
         .tokens_max = a->new_tokens,
         .think_tokens_max = -1,
@@ -248,7 +253,12 @@ static bool set_word(struct asked *a, const char *name, const char *v)
         a->work = v;
     else if (strcmp(name, "--cpu-mask") == 0)
         return cpu_mask_from(v, &a->cfg.cpu_mask, &bad);
-    else if (strcmp(name, "--kv") == 0) {
+    else if (strcmp(name, "--temperature") == 0)
+        return str_to_double(str_from(v), &a->temperature) && a->temperature >= 0;
+    else if (strcmp(name, "--speculation") == 0) {
+        a->cfg.speculation = strcmp(v, "off") == 0 ? SPECULATION_OFF : SPECULATION_LOOKUP;
+        return strcmp(v, "off") == 0 || strcmp(v, "lookup") == 0;
+    } else if (strcmp(name, "--kv") == 0) {
         for (int i = 0; i < KV_TYPE_COUNT; i++)
             if (strcmp(v, kv_type_names[i]) == 0) {
                 a->cfg.kv_type = (enum kv_type)i;
@@ -266,7 +276,9 @@ static bool asked_read(struct asked *a, int argc, char **argv)
         .work = "branches",
         .runs = 1,
         .seed = 1,
+        .temperature = 1,
         .cfg = { .kind = "local",
+                 .speculation = SPECULATION_LOOKUP,
                  .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
                  .kv_type = KV_F16,
                  .cpu_mask = ~0u },
@@ -295,7 +307,8 @@ int main(int argc, char **argv)
         fprintf(stderr,
                 "usage: engine MODEL [--work prefill|stream|branches|first] [--prefix N] [--new N] "
                 "[--branches N]\n"
-                "              [--runs N] [--threads N] [--kv f16|q8_0|f32] [--cpu-mask NAMES] [--seed N]\n");
+                "              [--runs N] [--threads N] [--kv f16|q8_0|f32] [--cpu-mask NAMES] [--seed N]\n"
+                "              [--temperature X] [--speculation off|lookup]\n");
         return 2;
     }
     a.cfg.context = (a.prefix + a.new_tokens + 255) / 256 * 256;

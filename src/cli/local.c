@@ -74,7 +74,10 @@ enum err_code local_conductor(struct conductor **out, const struct config *cfg, 
                                     .kv_bytes_max = cfg->kv_bytes_max,
                                     .kv_type = kv_type_named(cfg->kv_type),
                                     .cpu_mask = mask,
-                                    .sequences_max = (int)cfg->sequences_max };
+                                    .sequences_max = (int)cfg->sequences_max,
+                                    .speculation = strcmp(cfg->speculation, "off") == 0
+                                                       ? SPECULATION_OFF
+                                                       : SPECULATION_LOOKUP };
     struct conductor_config conductor = { .engine = &engine, .jobs_max = jobs_max };
     return conductor_open(out, &conductor, err);
 }

@@ -39,6 +39,7 @@ enum { CMD_SERVE = 1, CMD_ASK = 2, CMD_MODELS = 4, CMD_EXAM = 8, CMD_VERSION = 1
     X(context,             INT,    "0",           0, 10000000,   CONFIG_ENGINE_CMDS, "tokens of context (0: what the model was trained for)") \
     X(kv_bytes_max,        SIZE,   "1GiB",        1048576, 0,    CONFIG_ENGINE_CMDS, "memory for the keys and values of all sequences") \
     X(kv_type,             STRING, "f16",         0, 0,          CONFIG_ENGINE_CMDS, "how keys and values are kept: f32, f16 or q8_0 (8 bits with scales, half of f16)") \
+    X(speculation,         STRING, "lookup",      0, 0,          CONFIG_ENGINE_CMDS, "tokens guessed ahead, which changes the speed and never the text: off, or lookup (what followed earlier in the text)") \
     X(cpu_mask,            STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS, "instruction sets not to use, as avx512-vnni,amx (thinkd version names the one in use)") \
     X(sequences_max,       INT,    "64",          1, 4096,       CONFIG_ENGINE_CMDS, "sequences that are computed side by side") \
     X(jobs_max,            INT,    "256",         1, 100000,     CMD_SERVE, "requests that think or wait at a time; more are answered 503") \

@@ -83,6 +83,11 @@ static bool is_kv_type(struct str v)
     return str_is(v, "f32") || str_is(v, "f16") || str_is(v, "q8_0");
 }
 
+static bool is_speculation(struct str v)
+{
+    return str_is(v, "off") || str_is(v, "lookup");
+}
+
 static bool is_log_level(struct str v)
 {
     char name[8];
@@ -116,6 +121,7 @@ static const struct check {
     { "listen", is_listen, "an address and a port, as 127.0.0.1:8080 or [::1]:8080" },
     { "engine", is_engine, "local or echo" },
     { "kv_type", is_kv_type, "f32, f16 or q8_0" },
+    { "speculation", is_speculation, "off or lookup" },
     { "log_level", is_log_level, "error, warn, info or debug" },
     { "effort", is_effort, "none, minimal, low, medium, high, xhigh or max" },
     { "temperature", is_temperature, "a number from 0 to 2" },

@@ -297,7 +297,7 @@ static void advance(struct engine *e, struct sequence *s)
         batch_fail(e, s, &err);
         return;
     }
-    if (sequence_forced(s) >= 0) { /* nobody asks the model */
+    if (sequence_forced(s, 0) >= 0) { /* nobody asks the model */
         batch_token(e, s, -1, NULL, 0);
         return;
     }

@@ -43,6 +43,7 @@ enum err_code engine_open(struct engine **out, const struct engine_config *cfg, 
     e->ops = ops;
     e->sink = sink;
     e->sequences_max = cfg->sequences_max;
+    e->speculation = cfg->speculation;
     e->running = mem_array((size_t)cfg->sequences_max, sizeof(struct sequence *));
     e->commands = mailbox_open(ENGINE_WAITING_MAX, sizeof(struct command));
     e->opened = mailbox_open(1, sizeof(enum err_code));
@@ -87,6 +88,8 @@ void engine_stats(const struct engine *e, struct engine_stats *out)
         .cached = atomic_load(&c->cached),
         .preempted = atomic_load(&c->preempted),
         .steps = atomic_load(&c->steps),
+        .guessed = atomic_load(&c->guessed),
+        .accepted = atomic_load(&c->accepted),
         .kv_pages = atomic_load(&c->kv_pages),
         .kv_pages_used = atomic_load(&c->kv_pages_used),
         .kv_pages_kept = atomic_load(&c->kv_pages_kept),

@@ -67,8 +67,8 @@ struct engine_confidence {
 struct engine_event {
     enum engine_kind kind;
     uint64_t seq;
-    /* ENGINE_TEXT: whole characters of one stage, at most one event a step; text may be empty when a token
-     * brought none (a marker, half a character). */
+    /* ENGINE_TEXT: one token, whole characters of one stage; text may be empty when the token brought none (a marker,
+     * half a character). A step brings several where guesses held. */
     enum engine_stage stage;
     struct str text;
     struct engine_token token; /* ENGINE_PROMPT and ENGINE_TEXT */
@@ -89,14 +89,21 @@ struct engine_sink {
     void *ctx;
 };
 
+/* Tokens that are computed before it is certain that they come. No token ever depends on it. */
+enum engine_speculation {
+    SPECULATION_OFF,   /* one token of a sequence in a step */
+    SPECULATION_LOOKUP /* what followed the last time the text went like this, and forced tokens at once */
+};
+
 struct engine_config {
     const char *kind;       /* "local", "echo" */
     const char *model_path; /* NULL: bundled */
     int threads;
     int64_t context, kv_bytes_max;
     enum kv_type kv_type;
-    unsigned cpu_mask; /* CPU_* bits that may be used */
-    int sequences_max; /* computed side by side; more wait */
+    unsigned cpu_mask;                   /* CPU_* bits that may be used */
+    int sequences_max;                   /* computed side by side; more wait */
+    enum engine_speculation speculation; /* of a local model */
 };
 
 struct engine_info {
@@ -177,6 +184,7 @@ struct engine_stats {
     int64_t cached;    /* tokens that need not be read: found as they were admitted */
     int64_t preempted; /* how often a running sequence stepped back for another */
     int64_t steps;
+    int64_t guessed, accepted; /* tokens put in a step by lookup, and how many of them came */
     /* Pages of keys and values: of sequences, kept for later prompts, given up; all 0 for an engine without. */
     int64_t kv_pages, kv_pages_used, kv_pages_kept, kv_page_bytes, kv_pages_evicted;
 };

@@ -10,6 +10,7 @@
  * local.c      a model on this machine: opening it, prompts, vocabulary; chat.c its chat format
  * room.c       local: keys and values: beginnings that are shared, admission by memory
  * step.c       local: rows of one step, tokens out of their logits
+ * lookup.c     local: guesses at the next tokens from what the text has said before
  * echo.c       no model, for tests; script.c what it will say, words.c its vocabulary
  *
  * A kind (struct engine_ops) only says how sequences advance by a token; everything that a caller can
@@ -82,6 +83,20 @@ void confidence_put(struct confidence *c, const struct engine_token *t);
 /* done: with bottom_tenth, which costs a pass over all windows. */
 void confidence_get(const struct confidence *c, bool done, struct engine_confidence *out);
 
+/* --- guesses (lookup.c) ------------------------------------------------------------------------------------ */
+
+#define LOOKUP_AHEAD_MAX 7 /* guesses of one sequence in one step */
+
+struct lookup {
+    int32_t *last;  /* [slots] by an n-gram's hash: the place of what followed it the last time; 0: none */
+    size_t slots;   /* a power of two; 0: nobody has asked yet */
+    int64_t known;  /* tokens of the sequence that are in it, as followers */
+    int ahead;      /* how many to guess now */
+    int guessed;    /* in the present step */
+    int64_t misses; /* times in a row that none came */
+    int64_t quiet;  /* no guesses before so many tokens of output */
+};
+
 /* --- one sequence's tokens (sequence.c) ------------------------------------------------------------- */
 
 /* What a sequence asks of a vocabulary. Lives as long as the sequence (in its engine or its prompt). */
@@ -136,6 +151,7 @@ struct sequence {
     struct kv *kv;                 /* local */
     int64_t prompt_told;           /* tokens of the prompt whose log-probabilities were sent */
     int64_t store_at;              /* local: others wait until so much of the prompt is stored; 0: none */
+    struct lookup lookup;          /* local */
     int64_t thought_at, answer_at; /* echo: places in the script */
     bool released;                 /* echo */
     struct sequence *prev, *next;  /* waiting list */
@@ -148,14 +164,20 @@ void sequence_close(struct sequence *s); /* NULL is fine */
 /* Once, before the first token; sets the bounds. format: NULL where spelling.scan needs none. */
 void sequence_start(struct sequence *s, const struct spelling *spelling, const struct reply_format *format,
                     const struct engine_info *info);
-/* The next token when it is not the model's choice, else -1: then no logits are needed. */
-int32_t sequence_forced(const struct sequence *s);
+/* The next token, or the one so many after it, when it is not the model's choice; then no logits are needed. Else -1. */
+int32_t sequence_forced(const struct sequence *s, size_t ahead);
 bool sequence_thinks(const struct sequence *s); /* now */
 /* Takes the next token: the forced one where there is one, else chosen. The last of s->out is what became of it,
  * s->text what it shows of s->text_stage. True: the sequence ended, by s->finish. */
 bool sequence_put(struct sequence *s, int32_t chosen);
 /* Ends it here: s->text is what was held back and may be shown. */
 void sequence_cancel(struct sequence *s);
+
+void lookup_free(struct lookup *l);
+/* At most n guesses at what follows s's last token, into out; returns how many. */
+size_t lookup_guess(struct sequence *s, int32_t *out, size_t n);
+/* How many of the step's guesses came. */
+void lookup_learn(struct sequence *s, int accepted);
 
 /* --- sampling (sampler.c) --------------------------------------------------------------------------- */
 
@@ -221,7 +243,7 @@ extern const struct engine_ops engine_local, engine_echo;
 
 /* What engine_stats tells, as the engine's thread last wrote it. */
 struct counters {
-    atomic_llong generated, prefilled, cached, preempted, steps;
+    atomic_llong generated, prefilled, cached, preempted, steps, guessed, accepted;
     atomic_llong running, kv_pages, kv_pages_used, kv_pages_kept, kv_page_bytes, kv_pages_evicted;
 };
 
@@ -235,6 +257,7 @@ struct engine {
     struct counters counters;
     atomic_llong live; /* sequences submitted and not ended */
     int sequences_max;
+    enum engine_speculation speculation;
 
     /* The engine's thread only. */
     struct sequence **running; /* [n_running], neighbours' prompts begin alike */

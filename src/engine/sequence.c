@@ -56,6 +56,7 @@ void sequence_close(struct sequence *s)
     detok_free(&s->detok);
     stop_scan_free(&s->stops);
     confidence_free(&s->confidence);
+    lookup_free(&s->lookup);
     ids_free(&s->out);
     buf_free(&s->piece);
     buf_free(&s->text);
@@ -113,12 +114,13 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
     close_if_full(s);
 }
 
-int32_t sequence_forced(const struct sequence *s)
+int32_t sequence_forced(const struct sequence *s, size_t ahead)
 {
     const struct spelling *p = &s->spelling;
-    if (!s->forcing)
+    size_t at = s->forced_at + ahead;
+    if (!s->forcing || at >= p->n_closing + p->n_markers)
         return -1;
-    return s->forced_at < p->n_closing ? p->closing[s->forced_at] : p->markers[s->forced_at - p->n_closing];
+    return at < p->n_closing ? p->closing[at] : p->markers[at - p->n_closing];
 }
 
 static struct str without_leading_blanks(struct sequence *s, struct str text)
@@ -170,7 +172,7 @@ struct reading {
 /* Reads the next token into s->scan. Returns what became of it. */
 static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
 {
-    int32_t id = sequence_forced(s);
+    int32_t id = sequence_forced(s, 0);
     s->own = id < 0;
     if (s->own)
         id = chosen;
@@ -180,7 +182,7 @@ static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
         s->own = false;
         s->forcing = true;
         s->forced_at = s->spelling.n_closing;
-        id = sequence_forced(s);
+        id = sequence_forced(s, 0);
         r->text = s->spelling.scan(s->spelling.ctx, &s->scan, id, &r->ends);
     }
     if (s->forcing)

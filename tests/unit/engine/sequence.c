@@ -162,7 +162,7 @@ static void run_case(const struct tokenizer *t, size_t i)
     sequence_start(s, &spelling, format, &info);
     bool ended = false;
     for (size_t at = 0; !ended;) {
-        bool forced = sequence_forced(s) >= 0;
+        bool forced = sequence_forced(s, 0) >= 0;
         ended = sequence_put(s, forced ? -1 : at < reply.len ? reply.ptr[at] : 'x');
         at += !forced;
         put_stage(&got, s);
