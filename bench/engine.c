@@ -4,6 +4,9 @@
  *     engine MODEL [--work NAME] [--prefix N] [--new N] [--branches N] [--runs N] [--threads N] [--kv f16|q8_0|f32]
  *            [--cpu-mask NAMES] [--seed N] [--temperature X] [--speculation off|lookup]
  *
+ * Speculation is off unless asked for: greedy text of random weights runs in circles, which is what lookup guesses best,
+ * and no gate is to be reached that way.
+ *
  * Works: prefill (a prompt of `prefix` tokens, up to its first token), stream (one sequence of `new` tokens behind a few),
  * branches (`branches` sequences of `new` tokens that share a prompt of `prefix`), first (the same, one token each: how long
  * each waits). Prompts are random ids, other ones in every run, so that nothing is found in the cache but what branches share.
@@ -278,7 +281,7 @@ static bool asked_read(struct asked *a, int argc, char **argv)
         .seed = 1,
         .temperature = 1,
         .cfg = { .kind = "local",
-                 .speculation = SPECULATION_LOOKUP,
+                 .speculation = SPECULATION_OFF,
                  .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
                  .kv_type = KV_F16,
                  .cpu_mask = ~0u },
