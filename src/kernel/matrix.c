@@ -22,21 +22,38 @@ size_t matrix_packed_bytes(enum tensor_type type, size_t rows, size_t cols)
 
 /* --- packing --------------------------------------------------------------------------------------------- */
 
-/* One code into the planes of its block: output o, place k of 32. The planes begin as zeroes. */
-static void put_code(const struct packed_form *f, unsigned char *block, size_t o, size_t k, unsigned code)
+/* The same bits of four bytes, the lowest `bits` of each. */
+static uint32_t of_each(int bits)
 {
-    size_t quad = k / 4, byte = o * 4 + k % 4;
-    unsigned low = code & ((1u << f->low_bits) - 1), high = code >> f->low_bits;
-    unsigned char *low_plane = block, *high_plane = block + (size_t)f->low_bits * QUAD_BYTES;
+    return 0x01010101u * ((1u << bits) - 1);
+}
+
+static void or_four(unsigned char *at, uint32_t four)
+{
+    uint32_t was;
+    memcpy(&was, at, sizeof was);
+    was |= four;
+    memcpy(at, &was, sizeof was);
+}
+
+/* Four codes side by side into the planes of their block: quad q of output o. The planes begin as zeroes. What is
+ * masked fits its byte wherever it is moved, so one word does for four bytes in either order. */
+static void put_quad(const struct packed_form *f, unsigned char *block, size_t o, size_t q,
+                     const uint8_t *codes)
+{
+    uint32_t four;
+    memcpy(&four, codes, sizeof four);
+    uint32_t low = four & of_each(f->low_bits), high = four >> f->low_bits & of_each(f->high_bits);
+    unsigned char *low_plane = block + o * 4, *high_plane = low_plane + (size_t)f->low_bits * QUAD_BYTES;
     switch (f->low_bits) {
-    case 8: low_plane[quad * QUAD_BYTES + byte] = (unsigned char)low; break;
-    case 4: low_plane[quad % 4 * QUAD_BYTES + byte] |= (unsigned char)(low << quad / 4 * 4); break;
-    default: low_plane[quad / 4 * QUAD_BYTES + byte] |= (unsigned char)(low << quad % 4 * 2); break;
+    case 8: or_four(low_plane + q * QUAD_BYTES, low); break;
+    case 4: or_four(low_plane + q % 4 * QUAD_BYTES, low << q / 4 * 4); break;
+    default: or_four(low_plane + q / 4 * QUAD_BYTES, low << q % 4 * 2); break;
     }
     if (f->high_bits == 2)
-        high_plane[quad / 4 * QUAD_BYTES + byte] |= (unsigned char)(high << quad % 4 * 2);
+        or_four(high_plane + q / 4 * QUAD_BYTES, high << q % 4 * 2);
     else if (f->high_bits == 1)
-        high_plane[byte] |= (unsigned char)(high << quad);
+        or_four(high_plane, high << q);
 }
 
 static void put_half(unsigned char *at, size_t o, uint16_t h)
@@ -89,8 +106,9 @@ static const unsigned char *pack_row(enum tensor_type type, const unsigned char 
     for (size_t b = 0; b < blocks; b += per, src += info->bytes) {
         struct stored s;
         stored_read(type, src, &s);
-        for (size_t i = 0; i < info->block; i++)
-            put_code(f, chunk + (b + i / ACTS_BLOCK) * block_code_bytes(f), o, i % ACTS_BLOCK, s.code[i]);
+        for (size_t i = 0; i < info->block; i += 4)
+            put_quad(f, chunk + (b + i / ACTS_BLOCK) * block_code_bytes(f), o, i % ACTS_BLOCK / 4,
+                     s.code + i);
         put_scales(f, chunk + blocks * block_code_bytes(f), o, b, &s);
     }
     return src;
