@@ -1,6 +1,5 @@
 /*
- * vector_avx2.c - vector_impl.h's kernels on eight lanes: AVX2 with FMA and F16C. Tails go through a padded copy,
- * because masked loads of 16-bit weights do not exist here and tails are rare: real rows are multiples of 32.
+ * vector_avx2.c - vector_impl.h's kernels on eight lanes: AVX2 with FMA and F16C.
  */
 #include "kernel/kernel_impl.h"
 
@@ -14,20 +13,6 @@ static inline vec vec_bf16(const uint16_t *p)
 {
     __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
-}
-
-static inline vec vec_f16_tail(const uint16_t *p, size_t count)
-{
-    uint16_t padded[LANES] = { 0 };
-    memcpy(padded, p, count * sizeof *p);
-    return vec_f16(padded);
-}
-
-static inline vec vec_bf16_tail(const uint16_t *p, size_t count)
-{
-    uint16_t padded[LANES] = { 0 };
-    memcpy(padded, p, count * sizeof *p);
-    return vec_bf16(padded);
 }
 
 #include "kernel/vector_impl.h"

@@ -29,6 +29,7 @@ static inline vec vec_bf16_tail(const uint16_t *p, size_t count)
     return widen_bf16(_mm256_maskz_loadu_epi16(vec_first(count), p));
 }
 
+#define VEC_16_BIT_TAILS
 #include "kernel/vector_impl.h"
 
 const struct kernels kernels_vector_avx512 = { .isa = "avx512", VECTOR_KERNELS };

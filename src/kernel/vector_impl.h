@@ -12,6 +12,7 @@
  *   vec_abs(v) vec_to_i8(p, v)       whole numbers within [-128, 127] as LANES bytes
  *   vec_sum(v) vec_most(v)           over the lanes, in one fixed order
  *   vec_f16(p) vec_bf16(p)           LANES stored weights as floats
+ * and where it has masked loads of 16 bits, VEC_16_BIT_TAILS with
  *   vec_f16_tail(p, count) vec_bf16_tail(p, count)   the others zero
  *
  * Invariant: an output of mul has one accumulator of LANES partial sums, taken over i in steps of LANES and
@@ -21,9 +22,27 @@
 #include "kernel/packed_impl.h"
 
 #include <math.h>
+#include <string.h>
 
 #ifndef INLINE
 #define INLINE static inline __attribute__((always_inline))
+#endif
+
+#ifndef VEC_16_BIT_TAILS
+/* Through a padded copy: tails are rare, real rows are multiples of 32. */
+static inline vec vec_f16_tail(const uint16_t *p, size_t count)
+{
+    uint16_t padded[LANES] = { 0 };
+    memcpy(padded, p, count * sizeof *p);
+    return vec_f16(padded);
+}
+
+static inline vec vec_bf16_tail(const uint16_t *p, size_t count)
+{
+    uint16_t padded[LANES] = { 0 };
+    memcpy(padded, p, count * sizeof *p);
+    return vec_bf16(padded);
+}
 #endif
 
 /* --- matrices ----------------------------------------------------------------------------------------- */

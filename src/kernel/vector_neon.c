@@ -14,20 +14,6 @@ static inline vec vec_bf16(const uint16_t *p)
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
 }
 
-static inline vec vec_f16_tail(const uint16_t *p, size_t count)
-{
-    uint16_t padded[LANES] = { 0 };
-    memcpy(padded, p, count * sizeof *p);
-    return vec_f16(padded);
-}
-
-static inline vec vec_bf16_tail(const uint16_t *p, size_t count)
-{
-    uint16_t padded[LANES] = { 0 };
-    memcpy(padded, p, count * sizeof *p);
-    return vec_bf16(padded);
-}
-
 #include "kernel/vector_impl.h"
 
 const struct kernels kernels_vector_neon = { .isa = "neon", VECTOR_KERNELS };
