@@ -74,17 +74,27 @@ __attribute__((target("avx2"))) static void read_256(const char *p, size_t n)
     KEEP(_mm256_xor_si256(a, b));
 }
 
-/* Twelve independent chains; the assembler line keeps the compiler from folding them. */
+/* Twelve independent chains, by name: of an array the compiler makes memory, and what is measured is how fast it stores.
+ * The assembler lines keep them from being folded. */
 #define CHAINS 12
 #define ARITHMETIC(name, isa, vec, zero, line, constraint)                                                   \
     __attribute__((target(isa))) static void name(long n)                                                    \
     {                                                                                                        \
-        vec x = zero, a[CHAINS];                                                                             \
-        for (int i = 0; i < CHAINS; i++)                                                                     \
-            a[i] = x;                                                                                        \
-        for (long r = 0; r < n; r++)                                                                         \
-            for (int i = 0; i < CHAINS; i++)                                                                 \
-                __asm__ volatile(line : "+" constraint(a[i]) : constraint(x));                               \
+        vec x = zero, a = x, b = x, c = x, d = x, e = x, f = x, g = x, h = x, i = x, j = x, k = x, l = x;    \
+        for (long r = 0; r < n; r++) {                                                                       \
+            __asm__ volatile(line : "+" constraint(a) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(b) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(c) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(d) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(e) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(f) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(g) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(h) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(i) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(j) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(k) : constraint(x));                                      \
+            __asm__ volatile(line : "+" constraint(l) : constraint(x));                                      \
+        }                                                                                                    \
     }
 ARITHMETIC(fma_512, "avx512f", __m512, _mm512_setzero_ps(), "vfmadd231ps %1, %1, %0", "v")
 ARITHMETIC(fma_256, "avx2,fma", __m256, _mm256_setzero_ps(), "vfmadd231ps %1, %1, %0", "x")
