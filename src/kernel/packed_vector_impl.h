@@ -16,12 +16,13 @@
  *   vf_store(p, v)                   to unaligned memory
  *   ROWS_MOST                        activation rows of the largest tile: 4 or 12; 16 and WITHOUT_TILES: packed_amx_impl.h
  * and WIDE_SIGNED where wide weights are wanted signed, that is less 128; and DOT_PAIRS where two rows at once are
- * quicker: vi_dot_pair(w, quads, x0, x1, acc), acc[i] = sum of vi_dot over the quads (an even number) with x0 and x1.
+ * quicker: vi_dot_pair(w, quads, x0, x1, acc), acc[i] = sum of vi_dot over the quads (an even number) with x0 and x1; and
+ * DOT_ROWS, how many rows' sums are taken side by side; 1 where registers are few.
  *
  * A tile is one panel times up to ROWS_MOST rows over the whole of k: the weights of a block are opened into eight
  * registers (of LANES outputs, so 1, 2 or 4 times a panel) and every row passes over them. Their codes never lie
  * open in memory. A row's integer sums hang on each other, but rows do not, nor do blocks: there is always
- * something for the processor to run ahead to, with a single row too.
+ * something for the processor to run ahead to, with a single row too; with DOT_ROWS it need not run far.
  *
  * Invariant: an output's floating point operations are those of scalar.c's add_chunk, in its order, in every tile.
  */
@@ -31,6 +32,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define PARTS  (PANEL_ROWS / LANES) /* registers that make a quad */
+#ifndef DOT_ROWS
+#define DOT_ROWS 1
+#endif
 
 struct tile {
     const unsigned char *panel;
@@ -200,15 +204,20 @@ INLINE vflt add_dots(const struct packed_form *f, const vint dot[2], const vflt 
 
 #ifndef WITHOUT_TILES
 
-INLINE void dot_row(const struct packed_form *f, const vint w[8], const struct acts_block *x, vint dot[2])
+/* N rows side by side, quad by quad. One after the other their chains of eight would stand a dozen instructions apart, and
+ * what a scheduler holds is 64 on Zen 4: it ran dry before the fifth row. */
+INLINE void dot_rows(const struct packed_form *f, const vint w[8], const struct acts_block *const *x,
+                     size_t N, vint dot[][2])
 {
     const size_t quads = (size_t)f->group / 4;
     UNROLL for (size_t g = 0; g < 8 / quads; g++)
     {
-        vint acc = vi_start(f, minus_of(f, x, g));
-        UNROLL for (size_t q = g * quads; q < (g + 1) * quads; q++) acc =
-            vi_dot(acc, w[q], x->q + 4 * q, is_wide(f));
-        dot[g] = acc;
+        UNROLL for (size_t i = 0; i < N; i++) dot[i][g] = vi_start(f, minus_of(f, x[i], g));
+        UNROLL for (size_t q = g * quads; q < (g + 1) * quads; q++)
+        {
+            UNROLL for (size_t i = 0; i < N; i++) dot[i][g] =
+                vi_dot(dot[i][g], w[q], x[i]->q + 4 * q, is_wide(f));
+        }
     }
 }
 
@@ -240,11 +249,13 @@ INLINE void add_block(const struct packed_form *f, const vint w[8], const vflt s
             add_dots(f, dot[i], scale, min, x[r + i], sum[r + i]);
     }
 #endif
-    UNROLL for (; r < R; r++)
+    UNROLL for (; r < R; r += DOT_ROWS)
     {
-        vint dot[2];
-        dot_row(f, w, x[r], dot);
-        sum[r] = add_dots(f, dot, scale, min, x[r], sum[r]);
+        vint dot[DOT_ROWS][2];
+        const size_t N = R - r < DOT_ROWS ? R - r : DOT_ROWS;
+        dot_rows(f, w, x + r, N, dot);
+        UNROLL for (size_t i = 0; i < N; i++) sum[r + i] =
+            add_dots(f, dot[i], scale, min, x[r + i], sum[r + i]);
     }
 }
 

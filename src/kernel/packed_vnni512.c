@@ -8,8 +8,9 @@
 
 #include "kernel/packed_512_impl.h"
 
-#define ROWS_MOST                                                                                            \
-    12 /* 12 sums, 8 quads, up to 4 scales and mins: 24 of 32 registers, the rest for what is under way */
+/* 12 sums, 8 quads, 4 dots under way, up to 4 scales and mins: 28 of 32 registers. 16 rows spill, and are slower. */
+#define ROWS_MOST 12
+#define DOT_ROWS  4
 
 static inline vint vi_dot(vint acc, vint w, const int8_t *x, bool wide)
 {
