@@ -141,18 +141,6 @@ INLINE void score_blocks(enum kv_type type, size_t Q, struct attend_tile *tile, 
         score_block(type, SCORE_WIDTH(Q), Q, tile, n, t);
 }
 
-INLINE void score_tile(enum kv_type type, struct attend_tile *tile, size_t n)
-{
-    switch (tile->count) {
-    case 1: score_blocks(type, 1, tile, n); break;
-    case 2: score_blocks(type, 2, tile, n); break;
-    case 3: score_blocks(type, 3, tile, n); break;
-    case 4: score_blocks(type, 4, tile, n); break;
-    case 5: score_blocks(type, 5, tile, n); break;
-    case 6: score_blocks(type, 6, tile, n); break;
-    }
-}
-
 #endif
 
 /* --- softmax of a page ---------------------------------------------------------------------------------------- */
@@ -166,11 +154,12 @@ INLINE vec within(struct attend_span span, size_t t, vec v, vec other)
     return vec_where_less(at, vec_set((float)span.hi), v, other);
 }
 
+/* n is 4, 8 or 16. Written out, because a loop over n /= 2 is not unrolled and keeps v in memory. */
 INLINE vec pairwise(vec *v, size_t n, vec (*op)(vec, vec))
 {
-    for (; n > 1; n /= 2)
-        UNROLL for (size_t i = 0; i < n / 2; i++) v[i] = op(v[i], v[i + n / 2]);
-    return v[0];
+    UNROLL for (size_t i = 0; i < 8 && n > 8; i++) v[i] = op(v[i], v[i + 8]);
+    UNROLL for (size_t i = 0; i < 4 && n > 4; i++) v[i] = op(v[i], v[i + 4]);
+    return op(op(v[0], v[2]), op(v[1], v[3]));
 }
 
 /* Scores of query j become weights exp(s - m), 0 outside the span; of Q8 times the value's scale, after l has
@@ -263,18 +252,34 @@ INLINE void value_blocks(enum kv_type type, size_t Q, const struct attend_tile *
         value_block(type, 1, Q, tile, j0, span, o, dims, i);
 }
 
-INLINE void value_span(enum kv_type type, const struct attend_tile *tile, size_t j0, size_t count,
-                       struct attend_span span, float *o, size_t dims)
-{
-    switch (count) {
-    case 1: value_blocks(type, 1, tile, j0, span, o, dims); break;
-    case 2: value_blocks(type, 2, tile, j0, span, o, dims); break;
-    case 3: value_blocks(type, 3, tile, j0, span, o, dims); break;
-    case 4: value_blocks(type, 4, tile, j0, span, o, dims); break;
-    case 5: value_blocks(type, 5, tile, j0, span, o, dims); break;
-    case 6: value_blocks(type, 6, tile, j0, span, o, dims); break;
+/* Both products are functions of their own for each type and number of queries: inlined into one, their two dozen sums
+ * compete with everything around them, and GCC 12 kept some of them in memory. */
+struct products {
+    void (*score)(struct attend_tile *tile, size_t n);
+    void (*value)(const struct attend_tile *tile, size_t j0, struct attend_span span, float *o, size_t dims);
+};
+#define PRODUCTS(name, Q)                                                                                    \
+    static __attribute__((noinline)) void score_##name##_##Q(struct attend_tile *tile, size_t n)             \
+    {                                                                                                        \
+        score_blocks(KV_##name, Q, tile, n);                                                                 \
+    }                                                                                                        \
+    static __attribute__((noinline)) void value_##name##_##Q(const struct attend_tile *tile, size_t j0,      \
+                                                             struct attend_span span, float *o, size_t dims) \
+    {                                                                                                        \
+        value_blocks(KV_##name, Q, tile, j0, span, o, dims);                                                 \
     }
-}
+#define PRODUCTS_OF(name)                                                                                    \
+    PRODUCTS(name, 1)                                                                                        \
+    PRODUCTS(name, 2) PRODUCTS(name, 3) PRODUCTS(name, 4) PRODUCTS(name, 5) PRODUCTS(name, 6)
+PRODUCTS_OF(F32)
+PRODUCTS_OF(F16)
+PRODUCTS_OF(Q8)
+#define PRODUCT_ROW(name)                                                                                    \
+    [KV_##name] = { { score_##name##_1, value_##name##_1 }, { score_##name##_2, value_##name##_2 },          \
+                    { score_##name##_3, value_##name##_3 }, { score_##name##_4, value_##name##_4 },          \
+                    { score_##name##_5, value_##name##_5 }, { score_##name##_6, value_##name##_6 } }
+static const struct products products[KV_TYPE_COUNT][TILE] = { PRODUCT_ROW(F32), PRODUCT_ROW(F16),
+                                                               PRODUCT_ROW(Q8) };
 
 /* The tokens that all queries of the tile see go through together; what some see before and after them (where
  * a prefill's rows end one after the other, where windows begin), each by itself, in the same order. */
@@ -287,14 +292,15 @@ INLINE void value_tile(enum kv_type type, const struct attend_tile *tile, float 
     }
     if (all.hi < all.lo)
         all.hi = all.lo = tile->hi; /* nothing in common: all of each comes before */
+    const struct products *of = products[type];
     memset(o, 0, tile->count * dims * sizeof *o);
     for (size_t j = 0; j < tile->count && tile->lo < all.lo; j++) {
         size_t hi = tile->span[j].hi < all.lo ? tile->span[j].hi : all.lo;
-        value_blocks(type, 1, tile, j, (struct attend_span){ tile->span[j].lo, hi }, o, dims);
+        of[0].value(tile, j, (struct attend_span){ tile->span[j].lo, hi }, o, dims);
     }
-    value_span(type, tile, 0, tile->count, all, o, dims);
+    of[tile->count - 1].value(tile, 0, all, o, dims);
     for (size_t j = 0; j < tile->count && all.hi < tile->hi; j++)
-        value_blocks(type, 1, tile, j, (struct attend_span){ all.hi, tile->span[j].hi }, o, dims);
+        of[0].value(tile, j, (struct attend_span){ all.hi, tile->span[j].hi }, o, dims);
 }
 
 #else /* its two products, in place of score_tile and value_tile */
@@ -354,7 +360,7 @@ INLINE void attend_tile(enum kv_type type, const struct attend *a, struct attend
         weigh(type, a, tile, j);
     value_tile_vnni(tile, work->page_o, work->dims);
 #else
-    score_tile(type, tile, work->n);
+    products[type][count - 1].score(tile, work->n);
     for (size_t j = 0; j < count; j++)
         weigh(type, a, tile, j);
     value_tile(type, tile, work->page_o, work->dims);
@@ -539,6 +545,8 @@ static void store_f16(const struct kv_store *s)
     const size_t n = s->head_dim, dims = kv_value_dims(n);
     uint16_t *keys = (uint16_t *)s->head + s->at,
              *values = (uint16_t *)s->head + n * KV_TOKENS + s->at * dims;
+    for (size_t i = 0; i < n; i++) /* a line each, which the stores would wait for one by one */
+        __builtin_prefetch(keys + i * KV_TOKENS, 1, 2);
     for (size_t i = 0; i < n; i += LANES) {
         uint16_t key[LANES];
         vec_to_f16(key, load_some(s->key + i, n - i));
