@@ -36,24 +36,41 @@ static void or_four(unsigned char *at, uint32_t four)
     memcpy(at, &was, sizeof was);
 }
 
-/* Four codes side by side into the planes of their block: quad q of output o. The planes begin as zeroes. What is
- * masked fits its byte wherever it is moved, so one word does for four bytes in either order. */
-static void put_quad(const struct packed_form *f, unsigned char *block, size_t o, size_t q,
-                     const uint8_t *codes)
+/* The 32 codes of output o into the planes of their block, a quad at a time. The planes begin as zeroes. What is masked
+ * fits its byte wherever it is moved, so one word does for four bytes in either order. Widths are constants at each
+ * call, because this is most of the time that opening a model takes. */
+static inline __attribute__((always_inline)) void put_quads(int low_bits, int high_bits, unsigned char *block,
+                                                            size_t o, const uint8_t *codes)
 {
-    uint32_t four;
-    memcpy(&four, codes, sizeof four);
-    uint32_t low = four & of_each(f->low_bits), high = four >> f->low_bits & of_each(f->high_bits);
-    unsigned char *low_plane = block + o * 4, *high_plane = low_plane + (size_t)f->low_bits * QUAD_BYTES;
-    switch (f->low_bits) {
-    case 8: or_four(low_plane + q * QUAD_BYTES, low); break;
-    case 4: or_four(low_plane + q % 4 * QUAD_BYTES, low << q / 4 * 4); break;
-    default: or_four(low_plane + q / 4 * QUAD_BYTES, low << q % 4 * 2); break;
+    unsigned char *low_plane = block + o * 4, *high_plane = low_plane + (size_t)low_bits * QUAD_BYTES;
+    UNROLL for (size_t q = 0; q < 8; q++)
+    {
+        uint32_t four;
+        memcpy(&four, codes + 4 * q, sizeof four);
+        uint32_t low = four & of_each(low_bits), high = four >> low_bits & of_each(high_bits);
+        switch (low_bits) {
+        case 8: memcpy(low_plane + q * QUAD_BYTES, &low, sizeof low); break;
+        case 4: or_four(low_plane + q % 4 * QUAD_BYTES, low << q / 4 * 4); break;
+        default: or_four(low_plane + q / 4 * QUAD_BYTES, low << q % 4 * 2); break;
+        }
+        if (high_bits == 2)
+            or_four(high_plane + q / 4 * QUAD_BYTES, high << q % 4 * 2);
+        else if (high_bits == 1)
+            or_four(high_plane, high << q);
     }
-    if (f->high_bits == 2)
-        or_four(high_plane + q / 4 * QUAD_BYTES, high << q % 4 * 2);
-    else if (f->high_bits == 1)
-        or_four(high_plane, high << q);
+}
+
+static void put_block(const struct packed_form *f, unsigned char *block, size_t o, const uint8_t *codes)
+{
+    switch (10 * f->low_bits + f->high_bits) {
+    case 80: put_quads(8, 0, block, o, codes); break;
+    case 42: put_quads(4, 2, block, o, codes); break;
+    case 41: put_quads(4, 1, block, o, codes); break;
+    case 40: put_quads(4, 0, block, o, codes); break;
+    case 21: put_quads(2, 1, block, o, codes); break;
+    case 20: put_quads(2, 0, block, o, codes); break;
+    default: assert(!"a width of codes that nothing packs");
+    }
 }
 
 static void put_half(unsigned char *at, size_t o, uint16_t h)
@@ -106,9 +123,8 @@ static const unsigned char *pack_row(enum tensor_type type, const unsigned char 
     for (size_t b = 0; b < blocks; b += per, src += info->bytes) {
         struct stored s;
         stored_read(type, src, &s);
-        for (size_t i = 0; i < info->block; i += 4)
-            put_quad(f, chunk + (b + i / ACTS_BLOCK) * block_code_bytes(f), o, i % ACTS_BLOCK / 4,
-                     s.code + i);
+        for (size_t i = 0; i < per; i++)
+            put_block(f, chunk + (b + i) * block_code_bytes(f), o, s.code + i * ACTS_BLOCK);
         put_scales(f, chunk + blocks * block_code_bytes(f), o, b, &s);
     }
     return src;
