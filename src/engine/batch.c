@@ -8,9 +8,10 @@
  *
  * Room is not reserved ahead. When it runs out, whoever comes last in the order (class, ticket) steps back: it gives
  * its room up, waits at its old place and goes on later exactly where it was, with its tokens, its random numbers and
- * what it has told the sink. A background sequence also steps back when an interactive one has nowhere to run. The
- * first in that order never does, so it comes to its end, and then the next is first: no two can push each other
- * out for ever.
+ * what it has told the sink. A background sequence also steps back when an interactive one has nowhere to run; and where
+ * a group holds several of the places and another none, the last of the largest group does, so that nobody's request waits
+ * for another's sixty branches. The first in that order never does, so it comes to its end, and then the next is first: no
+ * two can push each other out for ever.
  *
  * Every sequence that was submitted leaves through finish(), which sends its one ENGINE_DONE or
  * ENGINE_FAILED.
@@ -170,7 +171,18 @@ bool batch_before(const struct sequence *s, const struct sequence *t)
     return s->ticket < t->ticket;
 }
 
-struct sequence *batch_step_back(struct engine *e)
+static void step_back(struct engine *e, size_t at)
+{
+    struct sequence *s = e->running[at];
+    leave(e, s);
+    s->state = SEQUENCE_WAITING;
+    memmove(e->running + at, e->running + at + 1, (e->n_running - at - 1) * sizeof(struct sequence *));
+    e->n_running--;
+    queue_put_back(&e->queues[s->params.priority], s);
+    atomic_fetch_add(&e->counters.preempted, 1);
+}
+
+void batch_step_back(struct engine *e)
 {
     size_t last = e->n_running;
     for (size_t i = 0; i < e->n_running; i++)
@@ -178,14 +190,7 @@ struct sequence *batch_step_back(struct engine *e)
             (last == e->n_running || batch_before(e->running[last], e->running[i])))
             last = i;
     assert(last < e->n_running);
-    struct sequence *s = e->running[last];
-    leave(e, s);
-    s->state = SEQUENCE_WAITING;
-    memmove(e->running + last, e->running + last + 1, (e->n_running - last - 1) * sizeof(struct sequence *));
-    e->n_running--;
-    queue_put_back(&e->queues[s->params.priority], s);
-    atomic_fetch_add(&e->counters.preempted, 1);
-    return s;
+    step_back(e, last);
 }
 
 /* --- admission --------------------------------------------------------------------------------------- */
@@ -229,16 +234,80 @@ static bool admit_class(struct engine *e, enum engine_priority class)
     DL_FOREACH_SAFE(q->ahead, s, next)
     if (!admit_one(e, s))
         return false;
-    while (has_place(e, class) && (s = queue_turn(q)))
+    while (has_place(e, class) && (s = queue_next(q, 0))) {
+        queue_turn(q, s);
         if (!admit_one(e, s))
             return false;
+    }
     return true;
+}
+
+static bool same_group(const struct sequence *s, const struct sequence *t)
+{
+    return s == t || (s->params.group && s->params.group == t->params.group &&
+                      s->params.priority == t->params.priority);
+}
+
+static size_t places_of(const struct engine *e, const struct sequence *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_running; i++)
+        n += same_group(e->running[i], s);
+    return n;
+}
+
+static bool has_ticket(const struct queue *q, const struct sequence *s)
+{
+    const struct sequence *ahead;
+    DL_FOREACH(q->ahead, ahead)
+    {
+        if (same_group(ahead, s))
+            return true;
+    }
+    return false;
+}
+
+/* The last one of the group that holds most places; n_running: none holds two. */
+static size_t most_crowded(const struct engine *e)
+{
+    size_t found = e->n_running, most = 1;
+    for (size_t i = 0; i < e->n_running; i++) {
+        size_t n = places_of(e, e->running[i]);
+        if (n > most ||
+            (n == most && found < e->n_running && batch_before(e->running[found], e->running[i]))) {
+            most = n;
+            found = i;
+        }
+    }
+    return found;
+}
+
+/* All places are taken, by interactive ones. A group that has none, nor is about to have one, gets one of the largest
+ * group's, if there is room for it otherwise. It keeps it until that sequence ends, so a sequence pushes out one other
+ * at most. */
+static void share_places(struct engine *e)
+{
+    struct queue *q = &e->queues[ENGINE_INTERACTIVE];
+    struct sequence *s;
+    for (size_t nth = 0; e->n_running == (size_t)e->sequences_max && (s = queue_next(q, nth));) {
+        size_t at = places_of(e, s) || has_ticket(q, s) ? e->n_running : most_crowded(e);
+        if (at == e->n_running || e->ops->admit(e, s) != ADMITTED) {
+            nth++;
+            continue;
+        }
+        step_back(e, at);
+        queue_turn(q, s);
+        queue_remove(q, s);
+        join(e, s);
+    }
 }
 
 static void admit(struct engine *e)
 {
     if (admit_class(e, ENGINE_INTERACTIVE))
         admit_class(e, ENGINE_BACKGROUND);
+    if (e->n_background == 0)
+        share_places(e);
 }
 
 /* --- commands ---------------------------------------------------------------------------------------- */

@@ -205,7 +205,10 @@ struct queue {
     uint64_t *tickets;          /* the engine's counter */
 };
 void queue_put(struct queue *q, struct sequence *s); /* a new one, at the end of its group */
-struct sequence *queue_turn(struct queue *q);        /* the next group's next gets its ticket; NULL: none */
+/* The first to come of the nth group from the one whose turn is next; NULL: there are not so many. */
+struct sequence *queue_next(const struct queue *q, size_t nth);
+void queue_turn(struct queue *q,
+                struct sequence *s); /* one of those gets its ticket; its group's next turn is last */
 void queue_put_back(struct queue *q, struct sequence *s); /* one that has a ticket */
 void queue_remove(struct queue *q, struct sequence *s);
 
@@ -298,7 +301,7 @@ void batch_fail(struct engine *e, struct sequence *s, const struct err *err);
 /* s goes before t: when room is short, t steps back first. */
 bool batch_before(const struct sequence *s, const struct sequence *t);
 /* The last of the running by that order steps back to wait, which gives its room back. */
-struct sequence *batch_step_back(struct engine *e);
+void batch_step_back(struct engine *e);
 
 /* --- a local model (local.c, room.c, step.c) ------------------------------------------------------------- */
 

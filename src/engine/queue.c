@@ -52,19 +52,27 @@ static void leave_group(struct queue *q, struct sequence *s)
     mem_free(g);
 }
 
-struct sequence *queue_turn(struct queue *q)
+struct sequence *queue_next(const struct queue *q, size_t nth)
 {
-    struct queue_group *g = q->ring;
-    if (!g)
-        return NULL;
-    struct sequence *s = g->waiting;
+    const struct queue_group *g;
+    DL_FOREACH(q->ring, g)
+    {
+        if (nth-- == 0)
+            return g->waiting;
+    }
+    return NULL;
+}
+
+void queue_turn(struct queue *q, struct sequence *s)
+{
+    struct queue_group *g = s->turn;
+    assert(g && g->waiting == s);
     DL_DELETE(q->ring, g); /* behind the others, before it may be gone with its last sequence */
     DL_APPEND(q->ring, g);
     leave_group(q, s);
     s->ticket = ++*q->tickets;
     DL_APPEND(q->ahead, s);
     q->n_ahead++;
-    return s;
 }
 
 void queue_put_back(struct queue *q, struct sequence *s)

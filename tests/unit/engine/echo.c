@@ -401,6 +401,38 @@ static void groups_take_turns(void **state)
     collect_close(c);
 }
 
+/* Three places: a request of six branches fills them, and gives one, its last, to each request that comes later. */
+static void no_group_keeps_all_places(void **state)
+{
+    (void)state;
+    static const uint64_t groups[] = { 5, 5, 5, 5, 5, 5, 6, 6, 7, 0 };
+    struct collector *c = collect_open(&(struct engine_config){ .kind = "echo", .sequences_max = 3 });
+    struct engine_prompt *hold = collect_prompt(c, "/hold 2", false),
+                         *word = collect_prompt(c, "word", false);
+    struct engine_params p = collect_params(100);
+    for (uint64_t seq = 0; seq < ARRAY_LEN(groups); seq++) {
+        p.group = groups[seq];
+        collect_submit(c, seq, seq < 6 ? hold : word, &p);
+        if (seq < 3)
+            collect_wait_tokens(c, seq, 2);
+    }
+    for (uint64_t seq = 6; seq < ARRAY_LEN(groups); seq++)
+        assert_true(collect_wait(c, seq)->order <= 4);
+    assert_true(collect_stats(c).preempted >= 1);
+    assert_int_equal(c->seqs[0].ends, 0);
+    struct engine_prompt *release = collect_prompt(c, "/release", false);
+    for (uint64_t seq = 0; seq < 6; seq++) { /* each is held until it is let go, in the places there are */
+        collect_submit(c, 20 + seq, release, &p);
+        collect_wait(c, 20 + seq);
+    }
+    for (uint64_t seq = 0; seq < 6; seq++)
+        assert_int_equal(collect_wait(c, seq)->finish, collect_wait(c, 6)->finish);
+    engine_prompt_unref(release);
+    engine_prompt_unref(hold);
+    engine_prompt_unref(word);
+    collect_close(c);
+}
+
 static void background_steps_back(void **state)
 {
     (void)state;
@@ -548,6 +580,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(refuses_what_it_cannot),
     ON_ECHO(directives_check_their_number),
     cmocka_unit_test(groups_take_turns),
+    cmocka_unit_test(no_group_keeps_all_places),
     cmocka_unit_test(background_steps_back),
     ON_ECHO(made_up_logprobs_fit_together),
     ON_ECHO(forced_tokens_have_none),
