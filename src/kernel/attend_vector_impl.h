@@ -133,12 +133,18 @@ INLINE void score_block(enum kv_type type, size_t W, size_t Q, struct attend_til
     }
 }
 
-/* Blocks that no query of the tile looks into are left as they are: the mask replaces them. */
+/* Blocks that no query of the tile looks into are left as they are: the mask replaces them. The last one is as narrow as
+ * what is seen of it, in quarters, so that a page with few tokens is read, and asked for ahead, in part. */
 INLINE void score_blocks(enum kv_type type, size_t Q, struct attend_tile *tile, size_t n)
 {
-    const size_t step = SCORE_WIDTH(Q) * LANES;
+    const size_t W = SCORE_WIDTH(Q), step = W * LANES;
     for (size_t t = tile->lo / step * step; t < tile->hi; t += step)
-        score_block(type, SCORE_WIDTH(Q), Q, tile, n, t);
+        if (W >= 4 && tile->hi - t <= step / 4)
+            score_block(type, W / 4, Q, tile, n, t);
+        else if (W >= 2 && tile->hi - t <= step / 2)
+            score_block(type, W / 2, Q, tile, n, t);
+        else
+            score_block(type, W, Q, tile, n, t);
 }
 
 #endif

@@ -141,18 +141,20 @@ static void mul_bf16(const struct product *p)
 
 /* --- activations -------------------------------------------------------------------------------------- */
 
-/* In d, max |x| of a block; false where one is infinite or NaN: that times zero is NaN. */
+/* In d, max |x| of a block; false where one is infinite or NaN: neither is below infinity. */
 INLINE bool largest_of(const float *x, float *d)
 {
-    vec most = vec_zero(), trouble = vec_zero();
+    const unsigned all = (1u << LANES) - 1;
+    vec most = vec_zero();
+    unsigned finite = all;
     UNROLL for (size_t i = 0; i < ACTS_BLOCK; i += LANES)
     {
-        vec v = vec_load(x + i);
-        most = vec_max(vec_abs(v), most);
-        trouble = vec_fma(v, vec_zero(), trouble);
+        vec v = vec_abs(vec_load(x + i));
+        most = vec_max(v, most);
+        finite &= vec_less_bits(v, vec_set(INFINITY));
     }
     *d = vec_most(most);
-    return vec_sum(trouble) == 0;
+    return finite == all;
 }
 
 /* The sums are taken over floats: whole numbers of at most 127 * 16, so exact in any order. */

@@ -104,12 +104,29 @@ void rope_at(const struct rope *r, int64_t position, float *cosine, float *sine)
 }
 
 /* (a, b) -> (a cos - b sin, a sin + b cos) */
+static void rotate(float *a, float *b, float cosine, float sine)
+{
+    float x = *a, y = *b;
+    *a = x * cosine - y * sine;
+    *b = x * sine + y * cosine;
+}
+
+#define AT_A_TIME 8 /* a count that the compiler knows makes vectors of the loop */
+
+static size_t rotate_halves(float *restrict a, float *restrict b, size_t half, const float *restrict cosine,
+                            const float *restrict sine)
+{
+    size_t i = 0;
+    for (; i + AT_A_TIME <= half; i += AT_A_TIME)
+        for (size_t j = i; j < i + AT_A_TIME; j++)
+            rotate(&a[j], &b[j], cosine[j], sine[j]);
+    return i;
+}
+
 void rope_rotate(enum rope_pairs pairs, float *head, size_t half, const float *cosine, const float *sine)
 {
     size_t step = pairs == ROPE_HALVES ? 1 : 2, away = pairs == ROPE_HALVES ? half : 1;
-    for (size_t i = 0; i < half; i++) {
-        float *a = head + i * step, *b = a + away, x = *a, y = *b;
-        *a = x * cosine[i] - y * sine[i];
-        *b = x * sine[i] + y * cosine[i];
-    }
+    size_t i = pairs == ROPE_HALVES ? rotate_halves(head, head + half, half, cosine, sine) : 0;
+    for (; i < half; i++)
+        rotate(head + i * step, head + i * step + away, cosine[i], sine[i]);
 }
