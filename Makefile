@@ -5,7 +5,7 @@
 #   make test              build and pass every test
 #   make SAN=address,undefined test, make SAN=thread test
 #   make fuzz, make prove, make model, make layers, make tidy, make format, make coverage, make bench
-#   make bench-engine, make anchor
+#   make bench-engine, make bench-api, make anchor, make contract
 #
 # V=1 shows the commands. DIRS="base json" limits the library and its unit tests to some folders.
 
@@ -13,14 +13,14 @@ CC      ?= cc
 AR      ?= ar
 SAN     ?=
 WERROR  ?=
-DIRS    ?= base json config http fetch kernel text model engine reason access job api exam cli
+DIRS    ?= base json config http fetch store media kernel text model engine reason access job api exam cli
 V       ?=
 BUILD   ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 comma   := ,
 Q       := $(if $(V),,@)
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes $(if $(WERROR),-Werror)
-LIBS    := libmicrohttpd jansson libcurl libcrypto libpcre2-8 libutf8proc yaml-0.1
+LIBS    := libmicrohttpd jansson libcurl libcrypto sqlite3 libpcre2-8 libutf8proc yaml-0.1
 OPT     ?= $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2)
 SANFLAG := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 CFLAGS  ?= -g
@@ -28,11 +28,12 @@ CFLAGS  ?= -g
 ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -Isrc $(WARN) $(OPT) $(CFLAGS) $(SANFLAG) -pthread -ffp-contract=off -MMD -MP \
               $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 ALL_LDFLAGS := $(LDFLAGS) $(SANFLAG) -pthread
-ALL_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm
+ALL_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lwslay -lm
 
 VERSION := $(shell cat VERSION)
 SRC     := $(filter-out src/cli/main.c,$(wildcard $(DIRS:%=src/%/*.c)))
-OBJ     := $(SRC:%.c=$(BUILD)/%.o) $(if $(filter model,$(DIRS)),$(BUILD)/src/model/bundled.o)
+OBJ     := $(SRC:%.c=$(BUILD)/%.o) $(if $(filter model,$(DIRS)),$(BUILD)/src/model/bundled.o) \
+           $(if $(filter store,$(DIRS)),$(BUILD)/src/store/schema.o)
 TESTS   := $(wildcard $(DIRS:%=tests/unit/%/*.c))
 BENCHES := $(patsubst bench/%.c,%,$(wildcard bench/*.c))
 ANCHORS := $(patsubst tests/anchor/%.c,%,$(wildcard tests/anchor/thinkd_*.c))
@@ -77,12 +78,18 @@ endif
 # Tiles unrolled a dozen times: UBSan's checks of every access would take a minute to compile. ASan and TSan stay.
 $(BUILD)/src/kernel/packed_%.o: ALL_CFLAGS += $(if $(findstring undefined,$(SAN)),-fno-sanitize=undefined)
 $(BUILD)/src/cli/version.o: FLAGS_version := -DTHINKD_VERSION='"$(VERSION)"'
-$(BUILD)/src/cli/version.o: VERSION
+$(BUILD)/src/api/openapi.o: FLAGS_openapi := -DTHINKD_VERSION='"$(VERSION)"'
+$(BUILD)/src/cli/version.o $(BUILD)/src/api/openapi.o: VERSION
 
 $(BUILD)/src/model/bundled.o: src/model/bundled.S models/thinkd-first.gguf
 	@mkdir -p $(@D)
 	@echo "cc    $<"
 	$(Q)$(CC) $(CFLAGS) -DBUNDLED_MODEL='"models/thinkd-first.gguf"' -c -o $@ $<
+
+$(BUILD)/src/store/schema.o: src/store/schema.S $(wildcard src/store/schema/*.sql)
+	@mkdir -p $(@D)
+	@echo "cc    $<"
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 # --- tests ---------------------------------------------------------------------------------------
 
@@ -119,17 +126,28 @@ fuzz:
 	@BUILD=$(BUILD) scripts/fuzz $(FUZZ)
 layers:
 	@scripts/layers
-# What takes longer than a test may: a thousand requests under the sanitizers, then the other platforms.
+# What takes longer than a test may: a thousand requests under the sanitizers, three thousand that must leave memory flat,
+# 200 kills, then the other platforms.
 prove:
 	@$(MAKE) --no-print-directory SAN=address,undefined soak
+	@$(MAKE) --no-print-directory flat kills
 	@scripts/prove-platforms
+contract: $(BUILD)/thinkd
+	@BUILD=$(BUILD) scripts/test contract
 soak: $(BUILD)/thinkd
 	@scripts/soak $(BUILD)/thinkd
+flat: $(BUILD)/thinkd
+	@scripts/soak --requests 3000 --growth-max 4096 $(BUILD)/thinkd -- --engine echo
+kills: $(BUILD)/thinkd
+	@tests/crash/run $(BUILD)/thinkd 200
 bench: $(BUILD)/thinkd
 	@bench/startup $(BUILD)/thinkd
 # ARGS="--only branches-512 --pairs 7" and more: bench/engine --help. Beside llama.cpp where scripts/anchor has put it.
 bench-engine: $(BUILD)/thinkd $(BENCHES:%=$(BUILD)/bench/%)
 	@bench/engine $(BUILD) $(ARGS)
+# Jobs accepted a second, latencies, beside nginx and the echo engine alone. ARGS="--only latency --runs 7": bench/api --help.
+bench-api: $(BUILD)/thinkd $(BUILD)/bench/api $(BUILD)/bench/streams
+	@bench/api $(BUILD) $(ARGS)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libthinkd.a
 	@echo "link  $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
@@ -146,7 +164,7 @@ coverage:
 print-libraries:
 	@echo $(ALL_LIBS)
 format:
-	clang-format -i $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+	@clang-format -i $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 tidy:
 	clang-tidy --quiet $(SRC) -- -std=c17 -D_GNU_SOURCE -Isrc
 corpus: $(BUILD)/corpus
@@ -161,6 +179,6 @@ model:
 clean:
 	rm -rf build
 
-.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove soak bench bench-engine anchor coverage print-libraries format tidy corpus model clean
+.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove contract soak flat kills bench bench-engine bench-api anchor coverage print-libraries format tidy corpus model clean
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

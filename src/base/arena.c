@@ -1,5 +1,7 @@
 /*
  * arena.c - bump allocation in blocks; a large request gets a block of its own.
+ *
+ * Blocks begin small and double: there may be an arena for each of ten thousand open streams, which holds a head.
  */
 #include "base/arena.h"
 
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ARENA_BLOCK_FIRST ((size_t)1024)
 #define ARENA_BLOCK_BYTES ((size_t)8192)
 
 struct arena_block {
@@ -18,13 +21,23 @@ struct arena_block {
     alignas(max_align_t) unsigned char data[];
 };
 
+static size_t next_cap(const struct arena_block *newest)
+{
+    size_t cap = newest ? newest->cap * 2 : ARENA_BLOCK_FIRST;
+    return cap < ARENA_BLOCK_BYTES ? cap : ARENA_BLOCK_BYTES;
+}
+
 void *arena_alloc(struct arena *a, size_t bytes)
 {
     assert(bytes < SIZE_MAX / 2);
     bytes = (bytes + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     struct arena_block *block = a->blocks;
     if (!block || block->cap - block->used < bytes) {
-        size_t cap = bytes > ARENA_BLOCK_BYTES / 4 ? bytes : ARENA_BLOCK_BYTES;
+        size_t cap = next_cap(block);
+        while (bytes > cap && cap < ARENA_BLOCK_BYTES)
+            cap *= 2;
+        if (bytes > ARENA_BLOCK_BYTES / 4)
+            cap = bytes;
         struct arena_block *fresh = mem_zalloc(sizeof *fresh + cap);
         fresh->cap = cap;
         if (block && cap == bytes) { /* a big one goes behind, so the open block stays in use */

@@ -39,21 +39,36 @@
     X(ERR_EMPTY_ARRAY,            400,   ERR_INVALID_REQUEST,  "empty_array")                             \
     X(ERR_INVALID_SCHEMA,         400,   ERR_INVALID_REQUEST,  "invalid_json_schema")                     \
     X(ERR_CONTEXT_LENGTH,         400,   ERR_INVALID_REQUEST,  "context_length_exceeded")                 \
+    X(ERR_PREVIOUS_NOT_FOUND,     400,   ERR_INVALID_REQUEST,  "previous_response_not_found")             \
+    X(ERR_ENCRYPTED_CONTENT,      400,   ERR_INVALID_REQUEST,  "invalid_encrypted_content")               \
+    X(ERR_IMAGE,                  400,   ERR_INVALID_REQUEST,  "invalid_image")                           \
+    X(ERR_IMAGE_FORMAT,           400,   ERR_INVALID_REQUEST,  "invalid_image_format")                    \
+    X(ERR_IMAGE_BASE64,           400,   ERR_INVALID_REQUEST,  "invalid_base64_image")                    \
+    X(ERR_IMAGE_URL,              400,   ERR_INVALID_REQUEST,  "invalid_image_url")                       \
+    X(ERR_IMAGE_DOWNLOAD,         400,   ERR_INVALID_REQUEST,  "failed_to_download_image")                \
+    X(ERR_IMAGE_TOO_LARGE,        400,   ERR_INVALID_REQUEST,  "image_too_large")                         \
     X(ERR_NO_KEY,                 401,   ERR_INVALID_REQUEST,  NULL)                                      \
     X(ERR_INVALID_KEY,            401,   ERR_INVALID_REQUEST,  "invalid_api_key")                         \
     X(ERR_MODEL_NOT_FOUND,        404,   ERR_INVALID_REQUEST,  "model_not_found")                         \
     X(ERR_WRONG_ENDPOINT,         404,   ERR_INVALID_REQUEST,  NULL)                                      \
     X(ERR_NOT_FOUND,              404,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_AZURE_NOT_FOUND,        404,   ERR_INVALID_REQUEST,  "404")                                     \
     X(ERR_METHOD,                 405,   ERR_INVALID_REQUEST,  NULL)                                      \
     X(ERR_TIMEOUT,                408,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_CONFLICT,               409,   ERR_INVALID_REQUEST,  "conflict")                                \
     X(ERR_TOO_LARGE,              413,   ERR_INVALID_REQUEST,  NULL)                                      \
     X(ERR_MEDIA_TYPE,             415,   ERR_INVALID_REQUEST,  NULL)                                      \
     X(ERR_HEADERS_TOO_LARGE,      431,   ERR_INVALID_REQUEST,  NULL)                                      \
+    X(ERR_RATE_LIMIT_REQUESTS,    429,   "requests",             "rate_limit_exceeded")                   \
+    X(ERR_RATE_LIMIT_TOKENS,      429,   "tokens",               "rate_limit_exceeded")                   \
+    X(ERR_QUOTA,                  429,   "insufficient_quota",   "insufficient_quota")                    \
+    X(ERR_CONNECTION_LIMIT,       400,   ERR_INVALID_REQUEST,  "websocket_connection_limit_reached")      \
     X(ERR_CANCELLED,              499,   ERR_INVALID_REQUEST,  NULL)                                      \
     X(ERR_SERVER,                 500,   "server_error",       "server_error")                            \
     X(ERR_BUSY,                   503,   "server_error",       "server_is_overloaded")                    \
     X(ERR_FILE,                   500,   "server_error",       "server_error") /* open, read, write */    \
     X(ERR_FORMAT,                 500,   "server_error",       "server_error") /* a file's content */     \
+    X(ERR_STORE,                  500,   "server_error",       "server_error") /* the database */         \
     X(ERR_CONFIG,                 500,   "server_error",       "server_error") /* options, config file */ \
     X(ERR_NETWORK,                500,   "server_error",       "server_error") /* an outgoing request */
 /* clang-format on */

@@ -1,6 +1,11 @@
 /*
  * mailbox.c - a ring under one mutex.
  *
+ * Takers sleep on a futex and not on a condition variable, so that who puts a message wakes them after it has let go of
+ * the lock: on one CPU the woken thread runs at once, and would only find the lock taken and sleep again. By then the
+ * mailbox may be gone (whoever takes the last message may close it), which is fine: of its memory the call needs the
+ * address and nothing else, and whoever else sleeps there by then looks again why it was woken.
+ *
  * The eventfd holds 1 while the ring is not empty: it is written on the step from empty and
  * read on the step to empty, both under the lock, so an owner in epoll cannot miss a message.
  */
@@ -11,18 +16,23 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 struct mailbox {
     pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t filled, drained;
-    size_t bound; /* messages that post and wait accept */
-    size_t bytes; /* of one message */
+    pthread_cond_t drained;
+    uint32_t changes; /* messages put, and the shut: takers sleep while it stands still */
+    size_t takers;    /* that sleep */
+    size_t bound;     /* messages that post and wait accept */
+    size_t bytes;     /* of one message */
     size_t cap, head, count;
     unsigned char *ring;
     int fd; /* -1 until asked for */
@@ -33,13 +43,8 @@ struct mailbox *mailbox_open(size_t messages_max, size_t message_bytes)
 {
     assert(messages_max > 0 && message_bytes > 0);
     struct mailbox *m = mem_zalloc(sizeof *m);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&m->lock, NULL);
-    pthread_cond_init(&m->filled, &monotonic);
-    pthread_cond_init(&m->drained, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&m->drained, NULL);
     m->bound = messages_max;
     m->bytes = message_bytes;
     m->fd = -1;
@@ -52,7 +57,6 @@ void mailbox_close(struct mailbox *m)
         return;
     if (m->fd >= 0)
         close(m->fd);
-    pthread_cond_destroy(&m->filled);
     pthread_cond_destroy(&m->drained);
     pthread_mutex_destroy(&m->lock);
     mem_free(m->ring);
@@ -66,6 +70,26 @@ static void signal_fd(struct mailbox *m)
         ssize_t n = write(m->fd, &one, sizeof one);
         (void)n; /* only EAGAIN is possible, and then it is readable already */
     }
+}
+
+/* Lock held, let go of meanwhile. False: the time is over. */
+static bool sleep_until(struct mailbox *m, const struct timespec *until)
+{
+    uint32_t seen = m->changes;
+    m->takers++;
+    pthread_mutex_unlock(&m->lock);
+    long rc = syscall(SYS_futex, &m->changes, FUTEX_WAIT_BITSET_PRIVATE, seen, until, NULL,
+                      FUTEX_BITSET_MATCH_ANY); /* until is by CLOCK_MONOTONIC */
+    bool timely = rc == 0 || errno != ETIMEDOUT;
+    pthread_mutex_lock(&m->lock);
+    m->takers--;
+    return timely;
+}
+
+/* Lock not held; m may be gone. */
+static void wake(struct mailbox *m, int takers)
+{
+    syscall(SYS_futex, &m->changes, FUTEX_WAKE_PRIVATE, takers, NULL, NULL, 0);
 }
 
 static void grow(struct mailbox *m)
@@ -87,24 +111,52 @@ static void put(struct mailbox *m, const void *message) /* lock held */
     memcpy(m->ring + (m->head + m->count) % m->cap * m->bytes, message, m->bytes);
     if (m->count++ == 0)
         signal_fd(m);
-    pthread_cond_signal(&m->filled);
+    m->changes++;
+}
+
+static void unlock_and_wake(struct mailbox *m)
+{
+    bool wakes = m->count > 0 && m->takers > 0;
+    pthread_mutex_unlock(&m->lock);
+    if (wakes)
+        wake(m, 1);
+}
+
+static bool put_and_unlock(struct mailbox *m, const void *message, bool ok)
+{
+    if (ok)
+        put(m, message);
+    unlock_and_wake(m);
+    return ok;
 }
 
 bool mailbox_post(struct mailbox *m, const void *message)
 {
     pthread_mutex_lock(&m->lock);
-    bool ok = !m->shut && m->count < m->bound;
-    if (ok)
-        put(m, message);
-    pthread_mutex_unlock(&m->lock);
-    return ok;
+    return put_and_unlock(m, message, !m->shut && m->count < m->bound);
+}
+
+/* Lock held. Messages that were put quietly may have filled the box. */
+static void wait_for_room(struct mailbox *m)
+{
+    while (!m->shut && m->count >= m->bound) {
+        if (m->takers)
+            wake(m, 1);
+        pthread_cond_wait(&m->drained, &m->lock);
+    }
 }
 
 bool mailbox_wait(struct mailbox *m, const void *message)
 {
     pthread_mutex_lock(&m->lock);
-    while (!m->shut && m->count >= m->bound)
-        pthread_cond_wait(&m->drained, &m->lock);
+    wait_for_room(m);
+    return put_and_unlock(m, message, !m->shut);
+}
+
+bool mailbox_wait_quietly(struct mailbox *m, const void *message)
+{
+    pthread_mutex_lock(&m->lock);
+    wait_for_room(m);
     bool ok = !m->shut;
     if (ok)
         put(m, message);
@@ -112,14 +164,16 @@ bool mailbox_wait(struct mailbox *m, const void *message)
     return ok;
 }
 
+void mailbox_wake(struct mailbox *m)
+{
+    pthread_mutex_lock(&m->lock);
+    unlock_and_wake(m);
+}
+
 bool mailbox_push(struct mailbox *m, const void *message)
 {
     pthread_mutex_lock(&m->lock);
-    bool ok = !m->shut;
-    if (ok)
-        put(m, message);
-    pthread_mutex_unlock(&m->lock);
-    return ok;
+    return put_and_unlock(m, message, !m->shut);
 }
 
 bool mailbox_take(struct mailbox *m, void *message, int timeout_ms)
@@ -131,12 +185,9 @@ bool mailbox_take(struct mailbox *m, void *message, int timeout_ms)
         until.tv_nsec = (long)(ns % 1000000000);
     }
     pthread_mutex_lock(&m->lock);
-    while (m->count == 0 && !m->shut && timeout_ms != 0) {
-        int rc = timeout_ms < 0 ? pthread_cond_wait(&m->filled, &m->lock)
-                                : pthread_cond_timedwait(&m->filled, &m->lock, &until);
-        if (rc == ETIMEDOUT)
+    while (m->count == 0 && !m->shut && timeout_ms != 0)
+        if (!sleep_until(m, timeout_ms < 0 ? NULL : &until))
             break;
-    }
     bool got = m->count > 0;
     if (got) {
         memcpy(message, m->ring + m->head * m->bytes, m->bytes);
@@ -156,10 +207,11 @@ void mailbox_shut(struct mailbox *m)
 {
     pthread_mutex_lock(&m->lock);
     m->shut = true;
+    m->changes++;
     signal_fd(m);
-    pthread_cond_broadcast(&m->filled);
     pthread_cond_broadcast(&m->drained);
     pthread_mutex_unlock(&m->lock);
+    wake(m, INT_MAX);
 }
 
 bool mailbox_is_shut(struct mailbox *m)

@@ -26,6 +26,11 @@ bool mailbox_post(struct mailbox *m, const void *message); /* false: full or shu
 bool mailbox_wait(struct mailbox *m, const void *message); /* false: shut */
 bool mailbox_push(struct mailbox *m, const void *message); /* false: shut */
 
+/* As mailbox_wait, but a taker that sleeps may sleep on, until mailbox_wake or a message of another kind: for a sender
+ * that soon has more to say and tells when it has not. A full box does not wait for that. */
+bool mailbox_wait_quietly(struct mailbox *m, const void *message);
+void mailbox_wake(struct mailbox *m);
+
 /* Takes the oldest message. timeout_ms: 0 does not wait, negative waits for ever. False when the time
  * is over, or when the box is shut and empty. */
 bool mailbox_take(struct mailbox *m, void *message, int timeout_ms);

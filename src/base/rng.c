@@ -93,12 +93,12 @@ uint64_t rng_os_u64(void)
 
 void rng_os_hex(char *out, size_t digits)
 {
-    uint64_t bits = 0;
+    unsigned char bytes[64]; /* an id's at once: a system call costs more than its bytes */
     for (size_t i = 0; i < digits; i++) {
-        if (i % 16 == 0)
-            bits = rng_os_u64();
-        out[i] = "0123456789abcdef"[bits & 15];
-        bits >>= 4;
+        size_t at = i % (2 * sizeof bytes), left = (digits - i + 1) / 2;
+        if (at == 0)
+            rng_os_bytes(bytes, left < sizeof bytes ? left : sizeof bytes);
+        out[i] = "0123456789abcdef"[bytes[at / 2] >> at % 2 * 4 & 15];
     }
     out[digits] = '\0';
 }

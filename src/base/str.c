@@ -246,10 +246,21 @@ size_t utf8_encode(uint32_t c, char out[4])
     return n;
 }
 
+/* Bytes from at on that are ASCII, eight at a time: nearly all text is, and all text that is written passes here. */
+static size_t skip_ascii(struct str s, size_t at)
+{
+    for (uint64_t eight; s.len - at >= sizeof eight; at += sizeof eight) {
+        memcpy(&eight, s.ptr + at, sizeof eight);
+        if (eight & 0x8080808080808080u)
+            break;
+    }
+    return at;
+}
+
 size_t utf8_valid_len(struct str s)
 {
     size_t at = 0;
-    while (at < s.len) {
+    while ((at = skip_ascii(s, at)) < s.len) {
         bool missing;
         size_t n = utf8_first(str_slice(s, at, s.len), &missing);
         if (n == 0 || missing)

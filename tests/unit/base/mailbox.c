@@ -156,6 +156,33 @@ static void room_wakes_a_sender(void **state)
     mailbox_close(b.m);
 }
 
+static void take_many(void *ctx)
+{
+    struct blocked *b = ctx;
+    int x, sum = 0;
+    for (int i = 0; i < 100 && mailbox_take(b->m, &x, -1); i++)
+        sum += x;
+    atomic_store(&b->result, sum);
+}
+
+/* More than fits, so that the sender waits for a taker whom nobody has woken; the last ones lie until the wake. */
+static void quiet_messages_arrive(void **state)
+{
+    (void)state;
+    struct blocked b = { mailbox_open(8, sizeof(int)), -1 };
+    struct thread t;
+    thread_start(&t, "taker", take_many, &b);
+    for (int i = 0; i < 100; i++)
+        assert_true(mailbox_wait_quietly(b.m, &i));
+    mailbox_wake(b.m);
+    thread_join(&t);
+    assert_int_equal(atomic_load(&b.result), 4950);
+    mailbox_wake(b.m); /* empty: nobody to wake for */
+    mailbox_shut(b.m);
+    assert_false(mailbox_wait_quietly(b.m, &(int){ 1 }));
+    mailbox_close(b.m);
+}
+
 static void shut_wakes_everyone(void **state)
 {
     (void)state;
@@ -180,6 +207,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(fd_is_readable_while_messages_wait),
     cmocka_unit_test(many_senders_lose_nothing),
     cmocka_unit_test(room_wakes_a_sender),
+    cmocka_unit_test(quiet_messages_arrive),
     cmocka_unit_test(shut_wakes_everyone),
 };
 TEST_GROUP(base_mailbox, tests)
