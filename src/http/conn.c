@@ -62,6 +62,13 @@ void conn_touch(struct conn *c)
         timer_start(c, c->timer);
 }
 
+void conn_set_timer(struct conn *c, int timer)
+{
+    struct conn_list *list = &c->server->timers[timer];
+    if (c->timer != list) /* CONN_FIRST to CONN_RECEIVING is the same request: its deadline goes on */
+        timer_start(c, list);
+}
+
 int64_t conns_next_ns(const struct http_server *s)
 {
     int64_t next = s->accept_again_ns ? s->accept_again_ns : INT64_MAX;
@@ -73,7 +80,7 @@ int64_t conns_next_ns(const struct http_server *s)
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
-static void watch(struct conn *c, uint32_t events)
+void conn_watch(struct conn *c, uint32_t events)
 {
     if (c->armed == events)
         return;
@@ -91,6 +98,14 @@ static void unwatch(struct conn *c)
         epoll_ctl(c->server->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     c->watched = false;
     c->armed = 0;
+}
+
+void conn_let_go(struct conn *c)
+{
+    unwatch(c);
+    timer_stop(c);
+    c->socket = NULL;
+    daemon_release(c);
 }
 
 static struct conn *conn_new(struct http_server *s, int fd)
@@ -150,14 +165,14 @@ void conn_set_phase(struct conn *c, enum conn_phase phase)
         [CONN_SENDING] = { -1, EPOLLRDHUP | EPOLLONESHOT }, /* a stalled reader is the library's to time */
         [CONN_STREAMING] = { TIMER_PING, EPOLLRDHUP | EPOLLONESHOT },
         [CONN_LINGER] = { TIMER_LINGER, EPOLLIN | EPOLLRDHUP },
+        [CONN_SOCKET] = { TIMER_PING, EPOLLIN | EPOLLONESHOT },
     };
     c->phase = phase;
-    struct conn_list *timer = phases[phase].timer < 0 ? NULL : &c->server->timers[phases[phase].timer];
-    if (!timer)
+    if (phases[phase].timer < 0)
         timer_stop(c);
-    else if (c->timer != timer) /* CONN_FIRST to CONN_RECEIVING is the same request: its deadline goes on */
-        timer_start(c, timer);
-    watch(c, phases[phase].events);
+    else
+        conn_set_timer(c, phases[phase].timer);
+    conn_watch(c, phases[phase].events);
 }
 
 /* --- refusals ---------------------------------------------------------------------------------------- */
@@ -167,11 +182,14 @@ static void write_refusal(struct conn *c, const struct err *err)
 {
     struct buf text = { 0 };
     char id[HTTP_ID_SIZE];
-    request_id_make(id);
-    const char *shown = c->x ? c->x->id : id;
-    refusal_write(&text, &c->server->cfg, err, shown, c->x ? c->x->received_ns : clock_mono_ns());
+    struct reply_facts facts = { .id = id, .status = err_status(err->code) };
+    if (c->x)
+        exchange_facts(c->x, &facts);
+    else
+        request_id_make(id);
+    refusal_write(&text, &c->server->cfg, err, &facts);
     ssize_t n = send(c->fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    log_line(LOG_DEBUG, "http", "refused id=%s status=%d written=%zd", shown, err_status(err->code), n);
+    log_line(LOG_DEBUG, "http", "refused id=%s status=%d written=%zd", facts.id, facts.status, n);
     buf_free(&text);
 }
 
@@ -309,6 +327,10 @@ void conn_event(struct conn *c, uint32_t events)
         if (c->phase != CONN_HELD)
             daemon_resume(c);
         break; /* a held one is resumed by its answer, which a client that only half-closed still gets */
+    case CONN_SOCKET:
+        if (c->socket)
+            socket_event(c->socket, events);
+        break;
     }
 }
 
@@ -363,6 +385,7 @@ static void expire(struct conn *c)
         if (c->x && exchange_ping(c->x))
             daemon_resume(c);
         break;
+    case CONN_SOCKET: socket_expired(c->socket); break;
     default: /* IDLE: the library sees the end and closes */
         timer_stop(c);
         shutdown(c->fd, SHUT_RDWR);
@@ -470,6 +493,8 @@ void conns_stop(struct http_server *s)
             conn_close(c);
         else if (c->phase == CONN_IDLE)
             shutdown(c->fd, SHUT_RDWR);
+        else if (c->socket)
+            socket_stop(c->socket);
     }
 }
 
@@ -484,6 +509,8 @@ void conns_cut(struct http_server *s)
         }
         if (c->x)
             exchange_lost(c->x);
+        if (c->socket)
+            socket_cut(c->socket);
         shutdown(c->fd, SHUT_RDWR);
         daemon_resume(c);
     }

@@ -77,12 +77,14 @@ void exchange_detach(struct http_exchange *x)
     x->conn = NULL;
     if (x->held)
         exchange_lost(x);
+    else if (x->socket)
+        socket_failed(x->socket);
     exchange_free_if_done(x);
 }
 
 static void note(struct http_exchange *x, enum note_kind kind)
 {
-    struct note n = { kind, x };
+    struct note n = { .kind = kind, .x = x };
     /* Bounded: one wake and one done an exchange, and exchanges are bounded by connections. */
     bool sent = mailbox_push(x->server->notes, &n);
     assert(sent); /* the server outlives its exchanges */
@@ -139,6 +141,13 @@ void http_on_gone(struct http_exchange *x, void (*fn)(void *ctx), void *ctx)
         note(x, NOTE_WAKE); /* the loop calls it, as it would have */
 }
 
+void http_on_answer(struct http_exchange *x, void (*fn)(void *ctx, const struct http_answer *a), void *ctx)
+{
+    assert(!x->on_answer);
+    x->on_answer = fn;
+    x->answer_ctx = ctx;
+}
+
 /* --- the answer ------------------------------------------------------------------------------------- */
 
 static bool is_line(const char *s)
@@ -173,9 +182,21 @@ static void answer(struct http_exchange *x, int status, const char *content_type
     pthread_mutex_unlock(&x->lock);
 }
 
+/* Before the note, while x is the holder's: who listens must have heard before the client can ask again. */
+static void tell_answer(struct http_exchange *x, bool stream, struct str body)
+{
+    if (!x->on_answer)
+        return;
+    pthread_mutex_lock(&x->lock);
+    struct http_answer a = { .status = x->status, .stream = stream, .gone = x->gone, .body = body };
+    pthread_mutex_unlock(&x->lock);
+    x->on_answer(x->answer_ctx, &a);
+}
+
 void http_reply(struct http_exchange *x, int status, const char *content_type, struct str body)
 {
     answer(x, status, content_type, body);
+    tell_answer(x, false, body);
     note(x, NOTE_DONE);
 }
 
@@ -190,6 +211,33 @@ void exchange_answer_error(struct http_exchange *x, const struct err *err)
     x->server->cfg.error_body(&body, err);
     answer(x, err_status(err->code), "application/json", buf_str(&body));
     buf_free(&body);
+}
+
+void exchange_refuse(struct http_exchange *x, const struct err *err)
+{
+    exchange_answer_error(x, err);
+    note(x, NOTE_DONE);
+}
+
+void exchange_upgrade(struct http_exchange *x, struct http_socket *socket)
+{
+    pthread_mutex_lock(&x->lock);
+    assert(x->state == EXCHANGE_OPEN);
+    x->status = 101;
+    x->socket = socket;
+    x->state = EXCHANGE_UPGRADED;
+    pthread_mutex_unlock(&x->lock);
+    note(x, NOTE_DONE);
+}
+
+void exchange_facts(const struct http_exchange *x, struct reply_facts *facts)
+{
+    facts->id = x->id;
+    facts->complete_ns = x->complete_ns;
+    facts->target = x->head.target;
+    facts->client_id = head_field(&x->head, "X-Client-Request-Id");
+    for (size_t i = 0; i < x->n_fields; i++)
+        facts->own_retry |= str_eq_nocase(str_slice(x->fields[i].name, 0, 11), STR("retry-after"));
 }
 
 void http_stream_begin(struct http_exchange *x)
@@ -233,6 +281,7 @@ void http_stream_end(struct http_exchange *x)
     assert(x->state == EXCHANGE_STREAMING);
     x->state = EXCHANGE_ENDED;
     pthread_mutex_unlock(&x->lock);
+    tell_answer(x, true, STR(""));
     note(x, NOTE_DONE);
 }
 

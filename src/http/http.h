@@ -18,6 +18,7 @@
 #ifndef THINKD_HTTP_HTTP_H
 #define THINKD_HTTP_HTTP_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -68,6 +69,17 @@ struct str http_body(const struct http_exchange *x);
  * at most once, at once if it has left already, never after http_reply or http_stream_end returned. */
 void http_on_gone(struct http_exchange *x, void (*fn)(void *ctx), void *ctx);
 
+/* Calls fn(ctx) when the exchange is answered, once, on the thread that answers it, before http_reply or http_stream_end
+ * returns and before the client sees the end: for who keeps what was said. It must not block. Set by the handler, at most
+ * once, before anybody else can answer. */
+struct http_answer {
+    int status;
+    bool stream;     /* events were sent; body is empty then */
+    bool gone;       /* the client had left */
+    struct str body; /* of a plain reply, until fn returns */
+};
+void http_on_answer(struct http_exchange *x, void (*fn)(void *ctx, const struct http_answer *a), void *ctx);
+
 /* --- the reply ------------------------------------------------------------------------------------ */
 
 /* Before the reply begins; name and value are copied and must be free of control characters. */
@@ -80,6 +92,61 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, s
 void http_stream_begin(struct http_exchange *x);
 bool http_stream_write(struct http_exchange *x, struct str frame); /* copies; false: nobody reads any more */
 void http_stream_end(struct http_exchange *x);
+
+/* --- WebSocket (RFC 6455) ------------------------------------------------------------------------- */
+
+/* A connection that was upgraded. Messages of one socket are handed to workers one after the other, in order; sends from
+ * any thread leave in order. What no client may send (unmasked frames, a message beyond the route's body_max, text that is
+ * not UTF-8, binary messages) ends the connection with the code that the RFC names. Pings are answered, and sent after
+ * ping_ms of silence; a peer that does not answer one for as long again is gone. */
+struct http_socket;
+struct http_socket_events {
+    void (*message)(void *ctx, struct http_socket *s,
+                    struct str text); /* on a worker; text until it returns */
+    void (*closed)(void *ctx,
+                   struct http_socket *s); /* on a worker, after the last message: s goes when it returns */
+    void *ctx;
+};
+bool http_wants_socket(const struct http_exchange *x); /* a well-formed handshake of version 13 */
+/* Answers x, which is gone for the caller, with 101; events may come at once, on other workers, and even `closed` may have
+ * returned before this does: what uses the socket asks ctx whether it is still there. NULL: x was not a handshake or the
+ * server stops, and x was answered with 400 or 503. */
+struct http_socket *http_upgrade(struct http_exchange *x, const struct http_socket_events *events);
+/* False: nobody reads any more (closed, or stream_bytes_max unread, which cuts the connection). text is valid UTF-8.
+ * Any thread until `closed` returns: a call that runs then, or begins later, would meet freed memory. So `closed` takes
+ * the lock under which the application's other threads send, marks the socket as gone there, and returns. */
+bool http_socket_send(struct http_socket *s, struct str text); /* copies */
+/* After what was sent. No message begins any more; closed comes. reason may be NULL. */
+void http_socket_close(struct http_socket *s, int code, const char *reason);
+
+/* --- multipart/form-data (RFC 7578) --------------------------------------------------------------- */
+
+#define HTTP_FORM_PARTS_MAX 128
+#define HTTP_FORM_HEAD_MAX  8192 /* bytes of one part's headers */
+
+struct http_part {
+    struct str name, filename; /* valid UTF-8, name not empty; of the body, or unescaped in the arena */
+    struct str content_type;   /* as sent; empty: not there */
+    struct str bytes;          /* of the body */
+    bool is_file;              /* filename was there, be it empty */
+};
+
+struct http_form {
+    struct str rest;
+    char delimiter[4 + 70];
+    size_t delimiter_len;
+    int parts;
+    bool begun, ended;
+};
+
+/* The boundary that a Content-Type names, as a view of it; false: this is no multipart/form-data with a sound one. */
+bool http_form_boundary(struct str content_type, struct str *boundary);
+/* Over a complete body, which must stay; boundary as http_form_boundary gave it. */
+void http_form_begin(struct http_form *f, struct str body, struct str boundary);
+/* The next part, or found false behind the last. What is malformed or beyond a bound is ERR_BAD_REQUEST with a message that
+ * says what, and ends the reading. A body is only sound when found is false: a part may be followed by an error. */
+enum err_code http_form_next(struct http_form *f, struct http_part *part, bool *found, struct arena *a,
+                             struct err *err);
 
 /* "event: T\ndata: J\n\n"; event NULL leaves its line out. data must hold no line break. */
 void sse_frame(struct buf *out, const char *event, struct str data);

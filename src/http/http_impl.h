@@ -8,6 +8,7 @@
  *   server.c    libmicrohttpd and its callbacks
  *   loop.c      the thread that runs all this, and the workers
  *   exchange.c  the request once it is complete, and its one answer, given from any thread
+ *   websocket.c a connection that was upgraded; handshake.c how it begins, frames.c its protocol
  *   reply.c     the header fields that every answer carries, and refusals written without the library
  *
  * Threads: everything here belongs to the loop thread, except what struct http_exchange marks otherwise.
@@ -23,16 +24,21 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
 
-#define HTTP_FIELDS_MAX      128               /* header fields of a request */
-#define HTTP_QUERY_MAX       64                /* query parameters */
-#define HTTP_ARGS_MAX        4                 /* {..} in a route's pattern */
-#define HTTP_QUEUE_PER_WORK  64                /* complete requests that wait for one worker */
-#define HTTP_BODIES_MAX      (512 * MIB)       /* of all requests in flight */
-#define HTTP_GATHER_NS       (2 * 1000 * 1000) /* at least this long between two rounds of stream wakes */
-#define HTTP_LINGER_MS       2000              /* how long a refused client may take to read why */
-#define HTTP_ACCEPT_PAUSE_MS 100               /* when the process has no descriptor left */
-#define HTTP_ID_SIZE         37                /* "req_", 32 hex digits, NUL */
+#define HTTP_FIELDS_MAX       128               /* header fields of a request */
+#define HTTP_QUERY_MAX        64                /* query parameters */
+#define HTTP_ARGS_MAX         4                 /* {..} in a route's pattern */
+#define HTTP_QUEUE_PER_WORK   64                /* complete requests that wait for one worker */
+#define HTTP_BODIES_MAX       (512 * MIB)       /* of all requests in flight */
+#define HTTP_GATHER_NS        (2 * 1000 * 1000) /* at least this long between two rounds of stream wakes */
+#define HTTP_LINGER_MS        2000              /* how long a refused client may take to read why */
+#define HTTP_ACCEPT_PAUSE_MS  100               /* when the process has no descriptor left */
+#define HTTP_ID_SIZE          37                /* "req_", 32 hex digits, NUL */
+#define HTTP_ACCEPT_SIZE      29                /* base64 of a SHA-1 digest, NUL */
+#define HTTP_SOCKET_QUEUE_MAX 16                /* texts of one socket that wait for a worker */
+#define HTTP_SOCKET_PONGS_MAX 32                /* pongs owed to a client that does not read */
 
 /* --- guards.c: pure ------------------------------------------------------------------------------ */
 
@@ -92,16 +98,24 @@ enum err_code route_find(const struct http_route *routes, size_t n_routes, struc
 
 /* --- reply.c -------------------------------------------------------------------------------------- */
 
-extern const struct http_constant {
-    const char *name, *value;
-} http_constants[]; /* on every answer; ends in a NULL name */
-
+/* What the fields that every answer carries are made of. */
+struct reply_facts {
+    const char *id;      /* the request's, HTTP_ID_SIZE */
+    int64_t complete_ns; /* when the request was complete; 0: it is not */
+    int status;
+    bool own_retry;       /* the application said when to try again */
+    struct str target;    /* as received, or empty when unknown */
+    struct str client_id; /* X-Client-Request-Id as received, or empty */
+};
+/* Calls put with each of them. name and value are valid during the call. */
+void reply_fields(const struct reply_facts *facts,
+                  void (*put)(void *ctx, const char *name, const char *value), void *ctx);
 void request_id_make(char id[HTTP_ID_SIZE]);
 bool client_request_id_ok(struct str id);
 const char *status_reason(int status);
 /* A complete HTTP/1.1 answer that ends the connection. */
-void refusal_write(struct buf *out, const struct http_config *cfg, const struct err *err, const char *id,
-                   int64_t received_ns);
+void refusal_write(struct buf *out, const struct http_config *cfg, const struct err *err,
+                   const struct reply_facts *facts);
 
 /* --- listen.c ------------------------------------------------------------------------------------- */
 
@@ -114,7 +128,7 @@ enum err_code listen_open(int *fd, char **url, const char *listen_on, struct err
  *  accept -> FIRST -head complete-> RECEIVING -request complete-> HELD -answered-> SENDING or STREAMING
  *                                      ^                                             |
  *                                      +-first byte- IDLE <------ answer sent -------+
- *  A refusal leads from anywhere to the end of the connection, by LINGER.
+ *  A refusal leads from anywhere to the end of the connection, by LINGER. SENDING leads to SOCKET by a 101.
  */
 enum conn_phase {
     CONN_FIRST,     /* accepted; its first head has not arrived; the library does not know it */
@@ -124,6 +138,7 @@ enum conn_phase {
     CONN_SENDING,   /* the answer is on its way */
     CONN_STREAMING, /* as SENDING, and there may be more */
     CONN_LINGER,    /* refused; read until the client has seen why */
+    CONN_SOCKET,    /* upgraded */
 };
 
 /* Connections whose time is up after the same delay, oldest first. */
@@ -138,9 +153,11 @@ struct conn {
     struct conn *earlier, *later; /* the timer it is in */
     struct conn_list *timer;      /* or NULL */
     int64_t due_ns;
-    int fd;                  /* closed here in FIRST and LINGER, else by the library */
-    void *handle;            /* struct MHD_Connection, or NULL */
-    struct http_exchange *x; /* the request being received or answered */
+    int fd;                     /* closed here in FIRST and LINGER, else by the library */
+    void *handle;               /* struct MHD_Connection, or NULL */
+    struct http_exchange *x;    /* the request being received or answered */
+    struct http_socket *socket; /* in SOCKET, until it has ended */
+    void *upgrade;              /* struct MHD_UpgradeResponseHandle, in SOCKET */
     enum conn_phase phase;
     uint32_t armed;   /* epoll events asked for, 0 once they fired */
     bool watched;     /* registered in the loop's epoll */
@@ -161,7 +178,7 @@ struct http_server {
     char *url;
     int epoll, listener; /* -1: closed */
     struct mailbox *notes;
-    struct mailbox *work; /* struct http_exchange * */
+    struct mailbox *work; /* struct work */
     struct thread *workers;
     int n_workers;
 
@@ -173,12 +190,13 @@ struct http_server {
     char *head;              /* scratch of head_bytes for looking at first heads */
     size_t head_bytes;
 
-    size_t n_exchanges;
-    size_t body_bytes;                        /* of all exchanges */
+    size_t n_exchanges, n_sockets;
+    size_t body_bytes;                        /* of all exchanges and sockets */
     struct http_exchange *ready, **ready_end; /* streams to wake in the next round */
     int64_t flushed_ns;
 
-    bool stopping, cut;
+    atomic_bool stopping; /* written by the loop */
+    bool cut;
     int64_t stop_by_ns;
 };
 
@@ -187,8 +205,11 @@ void conns_accept(struct http_server *s);
 void conn_event(struct conn *c, uint32_t events);
 void conn_set_phase(struct conn *c, enum conn_phase phase); /* and its timer and watch */
 void conn_touch(struct conn *c);                            /* starts its timer again */
-void conn_closed(struct conn *c);                           /* the library is about to close the descriptor */
-void conn_bury(struct conn *c); /* its descriptor is closed or not its own any more */
+void conn_set_timer(struct conn *c, int timer);             /* TIMER_*; goes on if it runs */
+void conn_watch(struct conn *c, uint32_t events);
+void conn_let_go(struct conn *c); /* a socket's: it has ended, and the library closes it */
+void conn_closed(struct conn *c); /* the library is about to close the descriptor */
+void conn_bury(struct conn *c);   /* its descriptor is closed or not its own any more */
 /* Writes a refusal past the library, which has nothing of this connection in its buffers. */
 void conn_refuse(struct conn *c, const struct err *err);
 void conns_expire(struct http_server *s, int64_t now_ns);
@@ -206,6 +227,7 @@ void daemon_run(struct http_server *s);
 int64_t daemon_wait_ms(struct http_server *s); /* when it must run without an event; -1: never */
 void daemon_adopt(struct conn *c);             /* gives the connection to the library */
 void daemon_resume(struct conn *c);            /* does nothing if it is not suspended */
+void daemon_release(struct conn *c);           /* gives an upgraded connection back, to be closed */
 
 /* --- exchanges ------------------------------------------------------------------------------------ */
 
@@ -214,6 +236,7 @@ enum exchange_state {
     EXCHANGE_REPLIED,
     EXCHANGE_STREAMING,
     EXCHANGE_ENDED, /* a stream's last byte was written */
+    EXCHANGE_UPGRADED,
 };
 
 struct http_exchange {
@@ -222,7 +245,7 @@ struct http_exchange {
     /* Written by the loop before the exchange is handed out, read-only from then on. */
     struct arena arena;
     char id[HTTP_ID_SIZE];
-    int64_t received_ns;
+    int64_t received_ns, complete_ns;
     struct http_head head;
     struct http_target target;
     struct http_match match;
@@ -234,6 +257,8 @@ struct http_exchange {
     size_t n_fields;
     int status;
     const char *content_type; /* in the arena, or NULL */
+    void (*on_answer)(void *, const struct http_answer *);
+    void *answer_ctx;
 
     pthread_mutex_t lock; /* guards from here to gone_ctx */
     enum exchange_state state;
@@ -244,6 +269,7 @@ struct http_exchange {
     bool too_slow;  /* the reader let more than stream_bytes_max gather */
     void (*on_gone)(void *);
     void *gone_ctx;
+    struct http_socket *socket; /* UPGRADED: what it becomes; the loop's from NOTE_DONE on */
 
     /* The loop's. Freed when all three are gone. */
     struct conn *conn; /* NULL once the library has done with the request */
@@ -251,6 +277,7 @@ struct http_exchange {
     bool ready;        /* in the server's list of that name */
     struct http_exchange *next_ready;
     bool seen_head;
+    bool dirty;          /* the library's buffer for a stream's chunks has pages to give back */
     size_t body_counted; /* its share of server->body_bytes */
 };
 
@@ -258,11 +285,20 @@ enum note_kind {
     NOTE_WAKE, /* bytes were written, or on_gone was set late */
     NOTE_DONE, /* the holder has let go */
     NOTE_STOP,
+    NOTE_SOCKET_WAKE, /* texts or a close wait to be sent */
+    NOTE_SOCKET_DONE, /* a worker has come back */
 };
 
 struct note {
     enum note_kind kind;
     struct http_exchange *x;
+    struct http_socket *socket;
+};
+
+/* One of the two. */
+struct work {
+    struct http_exchange *x;
+    struct http_socket *socket;
 };
 
 struct http_exchange *exchange_new(struct conn *c, struct str target);
@@ -273,8 +309,57 @@ void exchange_check_gone(struct http_exchange *x);
 /* An answer of the loop itself. */
 void exchange_answer(struct http_exchange *x, int status, const char *content_type, struct str body);
 void exchange_answer_error(struct http_exchange *x, const struct err *err);
+/* For what the fields of its answer are made of; keeps facts->status. */
+void exchange_facts(const struct http_exchange *x, struct reply_facts *facts);
+/* Its holder's, which lets go. */
+void exchange_refuse(struct http_exchange *x, const struct err *err);
+void exchange_upgrade(struct http_exchange *x, struct http_socket *socket);
 /* How many of max bytes a chunk should take, so that frames are not split where they fit. */
 size_t frame_cut(struct str pending, size_t max);
 bool exchange_ping(struct http_exchange *x); /* true: there is something to send now */
+
+/* --- sockets -------------------------------------------------------------------------------------- */
+
+/* ERR_BAD_REQUEST says what of a handshake is missing. */
+enum err_code handshake_check(const struct http_head *head, struct err *err);
+void handshake_accept(struct str key, char accept[HTTP_ACCEPT_SIZE]); /* Sec-WebSocket-Accept */
+
+struct frames;
+
+struct frames_io {
+    /* As recv(2) and send(2): 0 is the end, -1 with EAGAIN is later. more: the rest of a frame follows. */
+    ssize_t (*recv)(void *ctx, void *bytes, size_t len);
+    ssize_t (*send)(void *ctx, const void *bytes, size_t len, bool more);
+    void (*text)(void *ctx, struct buf *text); /* a complete message; takes the bytes or leaves them */
+    void *ctx;
+};
+
+struct frames *frames_open(size_t message_max, const struct frames_io *io);
+void frames_free(struct frames *f);  /* NULL is fine */
+bool frames_read(struct frames *f);  /* until recv says later; false: the connection ended */
+bool frames_write(struct frames *f); /* until send says later; false: it cannot be written any more */
+void frames_text(struct frames *f, struct str text); /* these three queue for frames_write */
+void frames_ping(struct frames *f);
+void frames_close(struct frames *f, int code,
+                  struct str reason);             /* goes before texts that wait, and ends them */
+bool frames_closing(const struct frames *f);      /* a close frame is queued or sent */
+bool frames_was_answered(const struct frames *f); /* the client sent its close frame */
+bool frames_over(const struct frames *f);         /* nothing more to read or write */
+bool frames_want_write(const struct frames *f);
+bool frames_flooded(const struct frames *f);    /* pings of a client that does not read */
+size_t frames_unsent(const struct frames *f);   /* bytes of queued messages */
+size_t frames_gathered(const struct frames *f); /* bytes of the message being received */
+
+void socket_work(struct http_socket *s); /* on a worker */
+/* On the loop. begin: its exchange was answered; then attach, or failed when the connection was lost before. */
+void socket_begin(struct http_socket *s);
+void socket_attach(struct http_socket *s, struct conn *c, struct str early);
+void socket_failed(struct http_socket *s);
+void socket_event(struct http_socket *s, uint32_t events);
+void socket_expired(struct http_socket *s);
+void socket_woken(struct http_socket *s);
+void socket_worked(struct http_socket *s);
+void socket_stop(struct http_socket *s);
+void socket_cut(struct http_socket *s);
 
 #endif

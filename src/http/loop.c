@@ -57,6 +57,10 @@ static void on_wake(struct http_exchange *x)
 static void on_done(struct http_exchange *x)
 {
     x->held = false;
+    if (x->socket)
+        socket_begin(x->socket);
+    if (!x->conn && x->socket)
+        socket_failed(x->socket);
     if (!x->conn)
         exchange_free_if_done(x);
     else if (x->conn->phase == CONN_STREAMING)
@@ -105,6 +109,8 @@ static void read_notes(struct http_server *s)
         case NOTE_WAKE: on_wake(n.x); break;
         case NOTE_DONE: on_done(n.x); break;
         case NOTE_STOP: begin_stop(s); break;
+        case NOTE_SOCKET_WAKE: socket_woken(n.socket); break;
+        case NOTE_SOCKET_DONE: socket_worked(n.socket); break;
         }
     }
 }
@@ -142,7 +148,8 @@ static void dispatch(struct http_server *s, const struct epoll_event *ev)
 void http_run(struct http_server *s)
 {
     struct epoll_event events[EVENTS_MAX];
-    while (!s->stopping || s->n_exchanges > 0) {
+    thread_take_short_turns();
+    while (!s->stopping || s->n_exchanges + s->n_sockets > 0) {
         int n = epoll_wait(s->epoll, events, EVENTS_MAX, wait_ms(s, clock_mono_ns()));
         for (int i = 0; i < n; i++)
             dispatch(s, &events[i]);
@@ -163,9 +170,14 @@ void http_run(struct http_server *s)
 static void work(void *ctx)
 {
     struct http_server *s = ctx;
-    struct http_exchange *x;
-    while (mailbox_take(s->work, &x, -1))
-        x->match.route->handle(x, x->match.route, s->cfg.app);
+    struct work w;
+    thread_take_short_turns();
+    while (mailbox_take(s->work, &w, -1)) {
+        if (w.socket)
+            socket_work(w.socket);
+        else
+            w.x->match.route->handle(w.x, w.x->match.route, s->cfg.app);
+    }
 }
 
 /* Each connection is a descriptor, each refused one another for a while, and the rest of the program has some. */
@@ -207,7 +219,7 @@ enum err_code http_open(struct http_server **out, const struct http_config *cfg,
     raise_file_limit(cfg->connections_max);
     conns_init(s);
     s->notes = mailbox_open(1024, sizeof(struct note));
-    s->work = mailbox_open((size_t)cfg->workers * HTTP_QUEUE_PER_WORK, sizeof(struct http_exchange *));
+    s->work = mailbox_open((size_t)cfg->workers * HTTP_QUEUE_PER_WORK, sizeof(struct work));
     enum err_code code = listen_open(&s->listener, &s->url, cfg->listen, err);
     if (!code)
         code = daemon_open(s, &library_fd, err);
@@ -231,7 +243,7 @@ const char *http_url(const struct http_server *s)
 
 void http_stop(struct http_server *s)
 {
-    struct note n = { NOTE_STOP, NULL };
+    struct note n = { .kind = NOTE_STOP };
     mailbox_push(s->notes, &n);
 }
 

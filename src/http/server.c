@@ -10,6 +10,7 @@
  *   on_request  called with the head; with each piece of the body; when complete; and again each time a
  *               suspended connection is resumed, until a response is queued
  *   on_end      the answer is out or the connection lost: the exchange loses its connection
+ *   on_upgrade  a 101 is out: the exchange ends, the descriptor is websocket.c's until daemon_release
  * While an exchange is held its connection is suspended; so is a stream's while there is nothing to send.
  *
  * Not ours to word: what the library itself refuses on a connection's second request or later (a malformed
@@ -24,11 +25,14 @@
 #include <microhttpd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define MHD_POOL_BEYOND_HEAD (32 * KIB) /* a chunk, and so an unsplit SSE event, can be about this large */
 #define MHD_SPARE_CONNS      64         /* above our own bound, so that the library's never decides */
 #define STREAM_BLOCK         4096       /* bytes a read for HTTP/1.0 clients, which get no chunks */
+#define STREAM_SMALL         4096 /* bytes of buffers that a stream keeps while it has nothing to send */
 
 /* --- answers ------------------------------------------------------------------------------------------ */
 
@@ -39,29 +43,51 @@ static void add_header(struct MHD_Response *r, const char *name, const char *val
     (void)ok;
 }
 
+static void put_header(void *ctx, const char *name, const char *value)
+{
+    add_header(ctx, name, value);
+}
+
 static void add_headers(struct MHD_Response *r, const struct http_exchange *x)
 {
-    char ms[24], client_id[129];
-    for (const struct http_constant *c = http_constants; c->name; c++)
-        add_header(r, c->name, c->value);
-    add_header(r, "x-request-id", x->id);
-    snprintf(ms, sizeof ms, "%lld", (long long)((clock_mono_ns() - x->received_ns) / 1000000));
-    add_header(r, "openai-processing-ms", ms);
-    struct str theirs = head_field(&x->head, "X-Client-Request-Id");
-    if (client_request_id_ok(theirs)) {
-        snprintf(client_id, sizeof client_id, "%.*s", STR_ARG(theirs));
-        add_header(r, "x-client-request-id", client_id);
-    }
+    struct reply_facts facts = { .status = x->status };
+    exchange_facts(x, &facts);
+    reply_fields(&facts, put_header, r);
     if (x->content_type)
         add_header(r, "Content-Type", x->content_type);
-    if (x->status == 503) { /* clients wait this long before they try again */
-        add_header(r, "retry-after", "1");
-        add_header(r, "retry-after-ms", "1000");
-    }
     for (size_t i = 0; i < x->n_fields; i++)
         add_header(r, x->fields[i].name.ptr, x->fields[i].value.ptr);
-    if (x->server->stopping)
+    if (x->server->stopping && !x->socket)
         add_header(r, "Connection", "close");
+}
+
+/* A stream that sleeps needs no pages of the buffer that the library gives it for a chunk, which is nearly all of the
+ * connection's memory: it has filled that with zeros when the head was read, 24 KiB of 48, and large events dirty it. */
+static void give_back_pages(struct http_exchange *x, char *out, size_t max)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)out + page - 1) & ~(page - 1), to = ((uintptr_t)out + max) & ~(page - 1);
+    if (x->dirty && from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED); /* it may only fail to save */
+    x->dirty = false;
+}
+
+/* Takes len bytes off what waits; lock held. */
+static void take_out(struct http_exchange *x, char *out, size_t len)
+{
+    memcpy(out, x->out.ptr + x->out_at, len);
+    x->out_at += len;
+    x->dirty |= len > STREAM_SMALL;
+    if (x->out_at == x->out.len && x->out.cap > STREAM_SMALL) {
+        buf_free(&x->out);
+        x->out_at = 0;
+    } else if (x->out_at == x->out.len) {
+        buf_clear(&x->out);
+        x->out_at = 0;
+    } else if (x->out_at > x->out.len / 2) { /* moving less than was sent keeps the total linear */
+        buf_drop_front(&x->out, x->out_at);
+        x->out_at = 0;
+    }
 }
 
 /* The library asks for more of a stream: whole events, or sleep. */
@@ -76,15 +102,7 @@ static ssize_t on_read(void *cls, uint64_t pos, char *out, size_t max)
         n = MHD_CONTENT_READER_END_WITH_ERROR;
     } else if (pending.len) {
         n = (ssize_t)frame_cut(pending, max);
-        memcpy(out, pending.ptr, (size_t)n);
-        x->out_at += (size_t)n;
-        if (x->out_at == x->out.len) {
-            buf_clear(&x->out);
-            x->out_at = 0;
-        } else if (x->out_at > x->out.len / 2) { /* moving less than was sent keeps the total linear */
-            buf_drop_front(&x->out, x->out_at);
-            x->out_at = 0;
-        }
+        take_out(x, out, (size_t)n);
     } else if (x->state == EXCHANGE_ENDED) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
     } else {
@@ -92,6 +110,7 @@ static ssize_t on_read(void *cls, uint64_t pos, char *out, size_t max)
     }
     pthread_mutex_unlock(&x->lock);
     if (n == 0) {
+        give_back_pages(x, out, max);
         /* A frame written since the unlock has put its note, and notes are read after this. */
         x->conn->suspended = true;
         MHD_suspend_connection(x->conn->handle);
@@ -120,12 +139,41 @@ static enum MHD_Result send_stream(struct http_exchange *x)
 {
     /* Asked with HEAD, 0.9.75 would send the chunk that ends a stream. */
     bool head_only = str_is(x->head.method, "HEAD");
+    /* Chunks are made in the connection's memory; the block would lie unused with every stream. */
+    size_t block = str_is(x->head.version, "HTTP/1.0") ? STREAM_BLOCK : 1;
     struct MHD_Response *r =
         head_only ? MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT)
-                  : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_read, x, NULL);
+                  : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, on_read, x, NULL);
+    x->dirty = true;
     conn_set_phase(x->conn, head_only ? CONN_SENDING : CONN_STREAMING);
     add_header(r, "Cache-Control", "no-cache");
     add_header(r, "X-Accel-Buffering", "no"); /* nginx would gather events */
+    return send_response(x, r);
+}
+
+static void on_upgrade(void *cls, struct MHD_Connection *handle, void *context, const char *early,
+                       size_t early_len, MHD_socket fd, struct MHD_UpgradeResponseHandle *upgrade)
+{
+    struct http_exchange *x = cls;
+    struct conn *c = x->conn;
+    struct http_socket *socket = x->socket;
+    (void)handle, (void)context;
+    assert(fd == c->fd);
+    c->upgrade = upgrade;
+    c->x = NULL;
+    x->socket = NULL;
+    socket_attach(socket, c, (struct str){ early, early_len });
+    exchange_detach(x);
+}
+
+static enum MHD_Result send_upgrade(struct http_exchange *x)
+{
+    char accept[HTTP_ACCEPT_SIZE];
+    struct MHD_Response *r = MHD_create_response_for_upgrade(on_upgrade, x); /* adds Connection: Upgrade */
+    conn_set_phase(x->conn, CONN_SENDING);
+    handshake_accept(head_field(&x->head, "Sec-WebSocket-Key"), accept);
+    add_header(r, "Upgrade", "websocket");
+    add_header(r, "Sec-WebSocket-Accept", accept);
     return send_response(x, r);
 }
 
@@ -260,7 +308,8 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *bytes, size_
 
 static enum MHD_Result hand_out(struct http_exchange *x)
 {
-    if (!mailbox_post(x->server->work, &x)) {
+    struct work work = { .x = x };
+    if (!mailbox_post(x->server->work, &work)) {
         struct err err;
         err_set(&err, ERR_BUSY, NULL, "The server has more requests than it can take in; try again shortly.");
         exchange_answer_error(x, &err);
@@ -279,6 +328,8 @@ static enum MHD_Result on_complete(struct http_exchange *x)
     enum exchange_state state = x->state;
     bool gone = x->gone;
     pthread_mutex_unlock(&x->lock);
+    if (!x->complete_ns)
+        x->complete_ns = clock_mono_ns();
     if (state == EXCHANGE_REPLIED)
         return send_reply(x);
     if (gone)
@@ -286,7 +337,7 @@ static enum MHD_Result on_complete(struct http_exchange *x)
     if (state == EXCHANGE_OPEN && !x->held)
         return hand_out(x);
     assert(state != EXCHANGE_OPEN); /* a held one is resumed by its answer or its end only */
-    return send_stream(x);
+    return state == EXCHANGE_UPGRADED ? send_upgrade(x) : send_stream(x);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *handle, const char *url,
@@ -309,11 +360,11 @@ static void on_end(void *cls, struct MHD_Connection *handle, void **context,
                    enum MHD_RequestTerminationCode how)
 {
     struct http_exchange *x = *context;
-    (void)cls, (void)handle, (void)how;
-    if (!x)
+    struct conn *c = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    (void)cls, (void)how;
+    if (!x || c->phase == CONN_SOCKET) /* that exchange ended in on_upgrade */
         return;
     *context = NULL;
-    struct conn *c = x->conn;
     c->x = NULL;
     /* While it is held its status is still the holder's to write. */
     log_line(LOG_DEBUG, "http", "done id=%s status=%d path=%.*s ms=%lld", x->id, x->held ? 0 : x->status,
@@ -372,6 +423,11 @@ void daemon_resume(struct conn *c)
     MHD_resume_connection(c->handle);
 }
 
+void daemon_release(struct conn *c)
+{
+    MHD_upgrade_action(c->upgrade, MHD_UPGRADE_ACTION_CLOSE);
+}
+
 /* --- life ------------------------------------------------------------------------------------------------ */
 
 void daemon_run(struct http_server *s)
@@ -393,7 +449,7 @@ enum err_code daemon_open(struct http_server *s, int *fd, struct err *err)
     /* The library times a reader that has stalled; the other two are timed in conn.c, and first. */
     int64_t silent_ms =
         cfg->idle_timeout_ms > cfg->request_timeout_ms ? cfg->idle_timeout_ms : cfg->request_timeout_ms;
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_NO_LISTEN_SOCKET;
     /* clang-format off */
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s,

@@ -94,7 +94,7 @@ void peer_close(struct peer *p)
 
 const char *peer_header(struct peer_reply *r, const char *name)
 {
-    static char value[1024];
+    static _Thread_local char value[1024];
     size_t len = strlen(name);
     for (const char *line = strstr(r->head.ptr, "\r\n"); line; line = strstr(line + 2, "\r\n"))
         if (strncasecmp(line + 2, name, len) == 0 && line[2 + len] == ':') {

@@ -100,6 +100,107 @@ static void echoes_a_sane_client_request_id(void **state)
     world_end(w);
 }
 
+/* On /openai/ only, whoever answers: a worker's route, the loop, or a refusal written past the library. */
+static void azure_paths_carry_azure_fields(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request;
+        bool azure;
+    } rows[] = {
+        { GET("/openai/nowhere?api-version=v1"), true },
+        { "POST /openai/x HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbody", true },
+        { GET("/openai"), false },
+        { GET("/v1/openai/x"), false },
+        { GET("/hello"), false },
+    };
+    struct world *w = world_start(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct peer_reply *r = peer_ask(world_url(w), rows[i].request);
+        char id[64], digits[64] = "req_";
+        const char *guid = peer_header(r, "apim-request-id");
+        assert_int_equal(guid != NULL, rows[i].azure);
+        if (guid) {
+            assert_int_equal(sscanf(guid, "%8[0-9a-f]-%4[0-9a-f]-%4[0-9a-f]-%4[0-9a-f]-%12[0-9a-f]",
+                                    digits + 4, digits + 12, digits + 16, digits + 20, digits + 24),
+                             5);
+            snprintf(id, sizeof id, "%s", peer_header(r, "x-request-id"));
+            assert_string_equal(id, digits);
+            assert_string_equal(peer_header(r, "x-ms-region"), "local");
+        } else {
+            assert_null(peer_header(r, "x-ms-region"));
+        }
+        peer_reply_free(r);
+    }
+    world_end(w);
+}
+
+/* A script in a browser reads only what is exposed. */
+static void fields_are_exposed(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "x-request-id",
+        "x-client-request-id",
+        "apim-request-id",
+        "x-ms-region",
+        "openai-processing-ms",
+        "openai-version",
+        "openai-organization",
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-requests",
+        "x-ratelimit-reset-tokens",
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+    };
+    struct world *w = world_start(NULL);
+    struct peer_reply *r = peer_ask(world_url(w), GET("/hello"));
+    struct buf exposed = { 0 };
+    buf_printf(&exposed, ", %s,", peer_header(r, "Access-Control-Expose-Headers"));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char text[64];
+        snprintf(text, sizeof text, ", %s,", names[i]);
+        if (!strstr(exposed.ptr, text))
+            fail_msg("%s is not exposed", names[i]);
+    }
+    buf_free(&exposed);
+    peer_reply_free(r);
+    world_end(w);
+}
+
+static int count_lines(const char *head, const char *start)
+{
+    int count = 0;
+    for (const char *at = strstr(head, start); at; at = strstr(at + 1, start))
+        count++;
+    return count;
+}
+
+static void the_application_knows_better_when_to_retry(void **state)
+{
+    (void)state;
+    struct world *w = world_start(NULL);
+    for (int own = 0; own < 2; own++) {
+        struct peer p;
+        peer_open(&p, world_url(w));
+        peer_send(&p, GET("/hold"));
+        struct http_exchange *x = world_take(w);
+        if (own)
+            http_set_header(x, "Retry-After", "7");
+        http_reply(x, 503, "text/plain", STR("busy"));
+        struct peer_reply *r = peer_read(&p);
+        assert_string_equal(peer_header(r, "retry-after"), own ? "7" : "1");
+        assert_int_equal(count_lines(r->head.ptr, "\r\nretry-after"), own ? 0 : 2); /* none contradicts it */
+        peer_reply_free(r);
+        peer_close(&p);
+    }
+    world_end(w);
+}
+
 static void routes_methods(void **state)
 {
     (void)state;
@@ -427,6 +528,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(answers_pipelined_requests_in_order),
     cmocka_unit_test(every_answer_carries_its_headers),
     cmocka_unit_test(echoes_a_sane_client_request_id),
+    cmocka_unit_test(azure_paths_carry_azure_fields),
+    cmocka_unit_test(fields_are_exposed),
+    cmocka_unit_test(the_application_knows_better_when_to_retry),
     cmocka_unit_test(routes_methods),
     cmocka_unit_test(decodes_paths_and_queries),
     cmocka_unit_test(head_and_preflight_have_no_body),
