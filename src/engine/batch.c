@@ -22,9 +22,13 @@
  */
 #include "engine/engine_impl.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <string.h>
 #include <utlist.h>
+
+#define FLUSH_NS 50000 /* between two flushes of the sink, unless the engine has nothing else to do */
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
@@ -45,6 +49,24 @@ static struct engine_event totals(const struct sequence *s, enum engine_kind kin
     return ev;
 }
 
+static void tell(struct engine *e, const struct engine_event *ev)
+{
+    e->unflushed = true;
+    e->sink.put(e->sink.ctx, ev);
+}
+
+static void flush(struct engine *e, bool at_once)
+{
+    if (!e->unflushed || !e->sink.flush)
+        return;
+    int64_t now_ns = clock_mono_ns();
+    if (!at_once && now_ns - e->flushed_ns < FLUSH_NS)
+        return;
+    e->unflushed = false;
+    e->flushed_ns = now_ns;
+    e->sink.flush(e->sink.ctx);
+}
+
 /* The last event of s, which is freed by its caller or, when it stands among the running, by sweep(). */
 static void finish(struct engine *e, struct sequence *s, const struct err *failure)
 {
@@ -54,7 +76,7 @@ static void finish(struct engine *e, struct sequence *s, const struct err *failu
     HASH_DEL(e->by_id, s);
     atomic_fetch_sub(&e->live, 1);
     s->state = SEQUENCE_ENDED;
-    e->sink.put(e->sink.ctx, &ev);
+    tell(e, &ev);
 }
 
 void batch_fail(struct engine *e, struct sequence *s, const struct err *err)
@@ -87,7 +109,7 @@ void batch_token(struct engine *e, struct sequence *s, int32_t chosen, const str
     struct engine_event ev = totals(s, ENGINE_TEXT);
     ev.text = buf_str(&s->text);
     ev.token = token;
-    e->sink.put(e->sink.ctx, &ev);
+    tell(e, &ev);
     if (ended)
         finish(e, s, NULL);
 }
@@ -100,7 +122,7 @@ void batch_prompt_token(struct engine *e, struct sequence *s, const struct logit
         confidence_token(&ev.token, row, id, logit, s->params.top_logprobs);
     else
         confidence_no_token(&ev.token, id);
-    e->sink.put(e->sink.ctx, &ev);
+    tell(e, &ev);
 }
 
 /* --- the running ------------------------------------------------------------------------------------- */
@@ -195,9 +217,34 @@ void batch_step_back(struct engine *e)
 
 /* --- admission --------------------------------------------------------------------------------------- */
 
+/* The first time that s's turn has come: its bounds, and what an earlier run of it came to. False: it ended there. */
+static bool begin(struct engine *e, struct sequence *s)
+{
+    struct err err;
+    bool ended;
+    if (s->started)
+        return true;
+    e->ops->start(e, s);
+    enum err_code code = past_read(e, s, &ended, &err);
+    if (code || ended)
+        finish(e, s, code ? &err : NULL);
+    return !code && !ended;
+}
+
+/* Of one that ended while it waited. */
+static void drop(struct engine *e, struct sequence *s)
+{
+    queue_remove(&e->queues[s->params.priority], s);
+    sequence_close(s);
+}
+
 /* False: s, and whoever is behind it, has to wait. */
 static bool admit_one(struct engine *e, struct sequence *s)
 {
+    if (!begin(e, s)) {
+        drop(e, s);
+        return true;
+    }
     for (;;) {
         enum admission said = ADMIT_FULL;
         if (e->n_running < (size_t)e->sequences_max)
@@ -206,6 +253,7 @@ static bool admit_one(struct engine *e, struct sequence *s)
             return true;
         if (said == ADMITTED) {
             queue_remove(&e->queues[s->params.priority], s);
+            s->admitted = true;
             join(e, s);
             return true;
         }
@@ -291,6 +339,10 @@ static void share_places(struct engine *e)
     struct sequence *s;
     for (size_t nth = 0; e->n_running == (size_t)e->sequences_max && (s = queue_next(q, nth));) {
         size_t at = places_of(e, s) || has_ticket(q, s) ? e->n_running : most_crowded(e);
+        if (at < e->n_running && !begin(e, s)) {
+            drop(e, s);
+            continue;
+        }
         if (at == e->n_running || e->ops->admit(e, s) != ADMITTED) {
             nth++;
             continue;
@@ -298,6 +350,7 @@ static void share_places(struct engine *e)
         step_back(e, at);
         queue_turn(q, s);
         queue_remove(q, s);
+        s->admitted = true;
         join(e, s);
     }
 }
@@ -312,6 +365,20 @@ static void admit(struct engine *e)
 
 /* --- commands ---------------------------------------------------------------------------------------- */
 
+/* With what was held back of its text, in an event of no token. */
+static void end_by_cancel(struct engine *e, struct sequence *s)
+{
+    s->finish = FINISH_CANCELLED;
+    if (s->started)
+        sequence_cancel(s);
+    if (s->text.len) {
+        struct engine_event ev = totals(s, ENGINE_TEXT);
+        ev.text = buf_str(&s->text);
+        tell(e, &ev);
+    }
+    finish(e, s, NULL);
+}
+
 static void cancel(struct engine *e, uint64_t id)
 {
     struct sequence *s;
@@ -319,20 +386,10 @@ static void cancel(struct engine *e, uint64_t id)
     if (!s)
         return; /* it ended while the cancel was on its way */
     bool waits = s->state == SEQUENCE_WAITING;
-    s->finish = FINISH_CANCELLED;
-    if (s->started) {
-        sequence_cancel(s);
-        if (s->text.len) {
-            struct engine_event ev = totals(s, ENGINE_TEXT);
-            ev.text = buf_str(&s->text);
-            e->sink.put(e->sink.ctx, &ev);
-        }
-    }
-    finish(e, s, NULL);
-    if (waits) {
-        queue_remove(&e->queues[s->params.priority], s);
-        sequence_close(s);
-    }
+    if (s->params.n_past == 0 || begin(e, s)) /* what it held back is in its past */
+        end_by_cancel(e, s);
+    if (waits)
+        drop(e, s);
 }
 
 static void close_all(struct engine *e)
@@ -346,9 +403,8 @@ static void close_all(struct engine *e)
     sweep(e);
     HASH_ITER(hh, e->by_id, s, next)
     {
-        queue_remove(&e->queues[s->params.priority], s);
         finish(e, s, &err);
-        sequence_close(s);
+        drop(e, s);
     }
 }
 
@@ -390,10 +446,12 @@ static void run(struct engine *e)
             obey(e, &c);
             timeout_ms = 0;
         }
-        sweep(e); /* the cancelled give their room back before others are admitted */
+        flush(e, false); /* what was cancelled, before a step that may be long */
+        sweep(e);        /* the cancelled give their room back before others are admitted */
         admit(e);
         atomic_store(&e->counters.running, (long long)e->n_running); /* before anybody hears of them */
         advanced = e->ops->step(e);
+        flush(e, !advanced);
         sweep(e);
         atomic_store(&e->counters.running, (long long)e->n_running);
         atomic_fetch_add(&e->counters.steps, advanced);
@@ -417,6 +475,7 @@ void batch_run(void *batch_start)
         while (mailbox_take(e->commands, &c, 0)) /* what raced with the close */
             obey(e, &c);
         close_all(e);
+        flush(e, true);
     }
     e->ops->close(e);
 }

@@ -24,6 +24,10 @@
  * likeliest; the 19 next ones are numbers from 1000 on, each half as likely as the one before it, which together
  * with the first make up 1 but for the last 2^-19 of the rest. /random's digits have log(1/10) each.
  *
+ * A past (engine_params) is as many tokens of its own script and its own draws; their ids are not looked at, since another
+ * engine's words have other numbers. What it did in the past it does not do again: a /hold is taken to have been released
+ * where more came, a /release releases nobody.
+ *
  * Threads: prompts and spelling on any, the rest on the engine's.
  */
 #include "engine/engine_impl.h"
@@ -54,6 +58,32 @@ static enum err_code make_script(const struct engine *e, struct engine_prompt *p
     return script_open(&p->script, e->echo->words, message, think, err);
 }
 
+/* The words of one member of a message, if it is there. */
+static enum err_code echo_member(const struct engine *e, struct engine_prompt *p, const json_t *member,
+                                 struct err *err)
+{
+    struct str text = { json_string_value(member), json_string_length(member) };
+    if (!json_is_string(member))
+        return ERR_OK;
+    p->tokens += (int64_t)script_count(text);
+    if (p->tokens >= e->info.context)
+        return ERR_OK; /* the front door refuses it; no id is worth giving */
+    return script_words(e->echo->words, text, &p->ids, err);
+}
+
+/* Who says it and what was thought before are in the prompt as a template would have them: tests see them in its length. */
+static enum err_code echo_message(const struct engine *e, struct engine_prompt *p, const json_t *m,
+                                  struct err *err)
+{
+    static const char *const members[] = { "name", "reasoning_content", "content" };
+    enum err_code code = ERR_OK;
+    p->tokens++;
+    ids_put(&p->ids, ECHO_MESSAGE);
+    for (size_t i = 0; i < ARRAY_LEN(members) && !code; i++)
+        code = echo_member(e, p, json_object_get(m, members[i]), err);
+    return code;
+}
+
 static enum err_code echo_chat(const struct engine *e, const struct engine_chat *chat,
                                struct engine_prompt *p, struct err *err)
 {
@@ -68,14 +98,10 @@ static enum err_code echo_chat(const struct engine *e, const struct engine_chat 
         const char *role = json_string_value(json_object_get(m, "role"));
         if (!json_is_string(content) || !role)
             return err_set(err, ERR_INVALID_VALUE, "messages", "A message needs a role and a text.");
-        struct str text = { json_string_value(content), json_string_length(content) };
-        p->tokens += 1 + (int64_t)script_count(text);
-        if (p->tokens >= e->info.context || code)
-            continue; /* the front door refuses it; no id is worth giving */
-        ids_put(&p->ids, ECHO_MESSAGE);
-        code = script_words(e->echo->words, text, &p->ids, err);
+        if (!code)
+            code = echo_message(e, p, m, err);
         if (str_is(str_from(role), "user"))
-            message = text;
+            message = (struct str){ json_string_value(content), json_string_length(content) };
     }
     ids_put(&p->ids, ECHO_TURN);
     if (code || p->tokens >= e->info.context)
@@ -199,14 +225,18 @@ static void echo_close(struct engine *e)
     mem_free(e->echo);
 }
 
-static enum admission echo_admit(struct engine *e, struct sequence *s)
+static void echo_start(struct engine *e, struct sequence *s)
 {
     struct spelling raw = { .ctx = e->echo, .put = put_text, .scan = scan };
     struct spelling chat = {
         e->echo, put_text, scan, closing_ids, ARRAY_LEN(closing_ids), marker_ids, ARRAY_LEN(marker_ids)
     };
-    if (!s->started)
-        sequence_start(s, s->prompt->raw ? &raw : &chat, NULL, &e->info);
+    sequence_start(s, s->prompt->raw ? &raw : &chat, NULL, &e->info);
+}
+
+static enum admission echo_admit(struct engine *e, struct sequence *s)
+{
+    (void)e;
     s->state = SEQUENCE_DECODE;
     return ADMITTED;
 }
@@ -230,11 +260,21 @@ static void release(struct engine *e)
     e->echo->release_next = !any;
 }
 
-static bool holds(struct engine *e, struct sequence *s)
+static bool owes_thought(const struct sequence *s)
+{
+    return s->prompt->script->think && !s->scan.thought;
+}
+
+static bool is_at_hold(const struct sequence *s)
 {
     const struct echo_script *script = s->prompt->script;
-    bool thinks = sequence_thinks(s) || (script->think && !s->scan.thought);
-    if (script->act != ACT_HOLD || thinks || s->answer_at < script->number)
+    bool answers = !sequence_thinks(s) && !owes_thought(s);
+    return script->act == ACT_HOLD && answers && s->answer_at >= script->number;
+}
+
+static bool holds(struct engine *e, struct sequence *s)
+{
+    if (!is_at_hold(s))
         return false;
     if (e->echo->release_next) {
         s->released = true;
@@ -252,33 +292,38 @@ static int32_t next_thought(const struct echo_script *script, struct sequence *s
     return ECHO_CLOSE;
 }
 
-static int32_t next_answer(struct engine *e, struct sequence *s)
+static int32_t next_answer(const struct echo_script *script, struct sequence *s)
 {
-    const struct echo_script *script = s->prompt->script;
     int64_t at = s->answer_at++;
     switch (script->act) {
     case ACT_COUNT:
     case ACT_HOLD: return at < script->number ? ECHO_NUMBER + 1 + (int32_t)at : ECHO_END;
     case ACT_ENDLESS: return ECHO_NUMBER + (int32_t)(1 + at % ECHO_NUMBER_MAX);
     default:
-        if (script->act == ACT_RELEASE && at == 0)
-            release(e);
         at += (int64_t)script->n_thought;
         return at < (int64_t)script->pieces.len ? script->pieces.ptr[at] : ECHO_END;
     }
 }
 
-static void put_digit(struct engine *e, struct sequence *s, double uniform)
+/* What the model says next, and of it. */
+struct saying {
+    int32_t id;
+    float logit; /* of id */
+    struct logit_summary row;
+};
+
+static void say_digit(struct engine *e, struct sequence *s, double uniform, struct saying *out)
 {
     static const float level[DIGITS] = { 0 };
     const struct engine_params *p = &s->params;
-    struct logit_summary row;
-    kernels_scalar.summarize_logits(level, DIGITS, DIGITS, &row);
-    int32_t digit = sampler_pick(e->echo->digits, level, &row, p->temperature, p->top_p, p->min_p, uniform);
-    for (int i = 0; i < row.n_top; i++)
-        row.top[i] += ECHO_NUMBER;
+    kernels_scalar.summarize_logits(level, DIGITS, DIGITS, &out->row);
+    int32_t digit =
+        sampler_pick(e->echo->digits, level, &out->row, p->temperature, p->top_p, p->min_p, uniform);
+    for (int i = 0; i < out->row.n_top; i++)
+        out->row.top[i] += ECHO_NUMBER;
+    out->id = ECHO_NUMBER + digit;
+    out->logit = level[digit];
     s->answer_at++;
-    batch_token(e, s, ECHO_NUMBER + digit, &row, level[digit]);
 }
 
 static bool is_random(const struct sequence *s)
@@ -287,11 +332,44 @@ static bool is_random(const struct sequence *s)
     return script->act == ACT_RANDOM && s->answer_at < script->number;
 }
 
-static void advance(struct engine *e, struct sequence *s)
+static void say(struct engine *e, struct sequence *s, double uniform, struct saying *out)
 {
     const struct echo_script *script = s->prompt->script;
+    if (sequence_thinks(s)) {
+        out->id = next_thought(script, s);
+    } else if (owes_thought(s)) {
+        out->id = ECHO_OPEN;
+    } else if (is_random(s)) {
+        say_digit(e, s, uniform, out);
+        return;
+    } else {
+        out->id = next_answer(script, s);
+    }
+    make_row(out->id, s->output_tokens, &out->row);
+    out->logit = out->row.max;
+}
+
+static bool fails(const struct sequence *s)
+{
+    const struct echo_script *script = s->prompt->script;
+    return script->act == ACT_FAIL && s->answer_at == (int64_t)(script->pieces.len - script->n_thought);
+}
+
+static int32_t echo_recall(struct engine *e, struct sequence *s, int32_t past, double uniform)
+{
+    struct saying saying;
+    (void)past;
+    if (fails(s))
+        return -1;
+    s->released |= is_at_hold(s);
+    say(e, s, uniform, &saying);
+    return saying.id;
+}
+
+static void advance(struct engine *e, struct sequence *s)
+{
     double uniform = rng_unit(&s->rng);
-    if (script->act == ACT_FAIL && s->answer_at == (int64_t)(script->pieces.len - script->n_thought)) {
+    if (fails(s)) {
         struct err err;
         err_set(&err, ERR_SERVER, NULL, "The echo engine was asked to fail.");
         batch_fail(e, s, &err);
@@ -301,20 +379,12 @@ static void advance(struct engine *e, struct sequence *s)
         batch_token(e, s, -1, NULL, 0);
         return;
     }
-    int32_t id;
-    if (sequence_thinks(s)) {
-        id = next_thought(script, s);
-    } else if (script->think && !s->scan.thought) {
-        id = ECHO_OPEN;
-    } else if (is_random(s)) {
-        put_digit(e, s, uniform);
-        return;
-    } else {
-        id = next_answer(e, s);
-    }
-    struct logit_summary row;
-    make_row(id, s->output_tokens, &row);
-    batch_token(e, s, id, &row, row.max);
+    struct saying saying;
+    int64_t answered = s->answer_at;
+    say(e, s, uniform, &saying);
+    if (s->prompt->script->act == ACT_RELEASE && answered == 0 && s->answer_at == 1)
+        release(e);
+    batch_token(e, s, saying.id, &saying.row, saying.logit);
 }
 
 static void tell_prompt(struct engine *e, struct sequence *s)
@@ -353,6 +423,8 @@ const struct engine_ops engine_echo = {
     .ids = echo_ids,
     .knows = echo_knows,
     .spell = echo_spell,
+    .start = echo_start,
+    .recall = echo_recall,
     .admit = echo_admit,
     .leave = echo_leave,
     .step = echo_step,

@@ -68,7 +68,8 @@ struct engine_event {
     enum engine_kind kind;
     uint64_t seq;
     /* ENGINE_TEXT: one token, whole characters of one stage; text may be empty when the token brought none (a marker,
-     * half a character). A step brings several where guesses held. */
+     * half a character). A step brings several where guesses held. Every token that is counted has one such event with
+     * its id, forced ones too; text that was held back when a cancel came has one more, of no token (id -1). */
     enum engine_stage stage;
     struct str text;
     struct engine_token token; /* ENGINE_PROMPT and ENGINE_TEXT */
@@ -84,9 +85,13 @@ struct engine_event {
     struct err err;
 };
 
+/* A listener that has to be woken may leave that to flush, or leave flush NULL. It is called after put, before the engine
+ * sleeps and before and after a step, but where steps take microseconds only once in a while: to wake a thread costs
+ * more than such a step does. */
 struct engine_sink {
     void (*put)(void *ctx, const struct engine_event *ev);
     void *ctx;
+    void (*flush)(void *ctx);
 };
 
 /* Tokens that are computed before it is certain that they come. No token ever depends on it. */
@@ -118,7 +123,13 @@ struct engine_info {
 /* Which sequences go first when not all fit: whoever waits for an answer on the line, then the rest. */
 enum engine_priority { ENGINE_INTERACTIVE, ENGINE_BACKGROUND };
 
-/* How one sequence is to be generated. Strings are copied at submission. */
+/* A token that an earlier run of a sequence came to, as its ENGINE_TEXT event told of it. */
+struct engine_past {
+    int32_t id;
+    float logprob, confidence; /* NAN: it was forced */
+};
+
+/* How one sequence is to be generated. Strings and past are copied at submission. */
 struct engine_params {
     enum engine_priority priority;
     uint64_t group;        /* sequences of one request; groups of one priority take turns */
@@ -136,6 +147,14 @@ struct engine_params {
     struct str stops[4];   /* visible text only, never inside thinking */
     size_t n_stops;
     bool ignore_eos; /* generate until tokens_max */
+    /* The tokens that a run of the same prompt with the same parameters has come to already: this one goes on as that one
+     * would have, token by token, with its random numbers, budgets, stops and confidence, and with the text that one still
+     * held back. Nothing is sent for them, nor for the prompt with prompt_logprobs, and they count in output_tokens, but
+     * not as generated. Where they are all there is, ENGINE_DONE comes at once. ENGINE_FAILED when no such run can have
+     * made them: one is not of the vocabulary or not the one that was forced there, or more follow an end. The totals of an
+     * ENGINE_FAILED may fall short of them. The echo engine counts them and does not look at their ids. */
+    const struct engine_past *past;
+    size_t n_past;
 };
 
 enum err_code engine_open(struct engine **out, const struct engine_config *cfg, struct engine_sink sink,
@@ -143,8 +162,9 @@ enum err_code engine_open(struct engine **out, const struct engine_config *cfg, 
 void engine_close(struct engine *e); /* fails what still runs, joins its thread; NULL is fine */
 const struct engine_info *engine_info(const struct engine *e);
 
-/* A conversation: messages as the chat template wants them ([{role, content[, name]}], content a string),
- * the effort's name for templates that read it. think false asks for an answer without thinking. */
+/* A conversation: messages as the chat template wants them ([{role, content[, name]}], content a string), but that the
+ * tool_calls of an assistant's message are [{id, name, arguments}], arguments the JSON text, and a message of the role
+ * "tool" says its tool_call_id; the effort's name for templates that read it. think false asks for an answer without thinking. */
 struct engine_chat {
     const json_t *messages; /* borrowed during the call */
     const char *effort;     /* "low", ... */
@@ -180,7 +200,8 @@ struct engine_stats {
     int64_t running, waiting; /* sequences now */
     /* Since the start. */
     int64_t generated; /* tokens; cancelled and failed sequences' too */
-    int64_t prefilled; /* tokens that were read: of prompts, and again of sequences that had stepped back */
+    int64_t
+        prefilled; /* tokens that were read: of prompts, and again of sequences that had stepped back or have a past */
     int64_t cached;    /* tokens that need not be read: found as they were admitted */
     int64_t preempted; /* how often a running sequence stepped back for another */
     int64_t steps;

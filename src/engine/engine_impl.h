@@ -5,6 +5,7 @@
  * batch.c      the engine's thread: commands between steps, who is admitted and who has to step back, events out
  * queue.c      who waits: classes, groups that take turns, those that stepped back
  * sequence.c   one sequence's tokens: stages, budgets, forced closing, stops (knows no model)
+ * past.c       tokens that an earlier run of a sequence came to
  * confidence.c log-probabilities of a token, confidence of a sequence
  * sampler.c    logits to one token
  * local.c      a model on this machine: opening it, prompts, vocabulary; chat.c its chat format
@@ -50,7 +51,12 @@ struct chat_format {
     struct chat_template *chat;
     struct reply_format *reply; /* how a reply marks its thoughts */
     bool chat_switches;         /* the template reads enable_thinking or thinking */
-    size_t token_bytes_max;     /* of the longest token */
+    enum {
+        CALL_ARGS_NONE,
+        CALL_ARGS_OBJECT,
+        CALL_ARGS_TEXT
+    } calls;                /* how it takes a function call's arguments */
+    size_t token_bytes_max; /* of the longest token */
 };
 /* source: the file's template or NULL. A format whose opening failed is freed too. */
 enum err_code chat_format_open(struct chat_format *f, const struct vocabulary *vocabulary, const char *source,
@@ -116,7 +122,7 @@ enum sequence_state { SEQUENCE_WAITING, SEQUENCE_PREFILL, SEQUENCE_DECODE, SEQUE
 struct sequence {
     uint64_t id;
     struct engine_prompt *prompt; /* one reference */
-    struct engine_params params;  /* stops are copies */
+    struct engine_params params;  /* stops are copies; past too, none any more once it was read */
     struct spelling spelling;
     struct rng rng;
 
@@ -146,6 +152,7 @@ struct sequence {
     enum sequence_state state;
     uint64_t ticket;               /* order of first coming to the head of the queue; 0: not yet */
     struct queue_group *turn;      /* the group it waits in, before it has a ticket */
+    bool admitted;                 /* once at least */
     int64_t cached_tokens;         /* of the prompt, when it was first admitted */
     uint64_t refused_at;           /* local: e->departures when there was no memory for it, + 1 */
     struct kv *kv;                 /* local */
@@ -167,11 +174,18 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
 /* The next token, or the one so many after it, when it is not the model's choice; then no logits are needed. Else -1. */
 int32_t sequence_forced(const struct sequence *s, size_t ahead);
 bool sequence_thinks(const struct sequence *s); /* now */
+/* The next tokens are the markers that end the thought, as when the model ends its turn inside of it. */
+void sequence_close_thought(struct sequence *s);
 /* Takes the next token: the forced one where there is one, else chosen. The last of s->out is what became of it,
  * s->text what it shows of s->text_stage. True: the sequence ended, by s->finish. */
 bool sequence_put(struct sequence *s, int32_t chosen);
 /* Ends it here: s->text is what was held back and may be shown. */
 void sequence_cancel(struct sequence *s);
+
+/* Brings s, which has just been started, to the end of its past. *ended: that was its last token. ERR_SERVER: it is
+ * none of s's. */
+enum err_code past_read(struct engine *e, struct sequence *s, bool *ended, struct err *err);
+void past_free(struct sequence *s);
 
 void lookup_free(struct lookup *l);
 /* At most n guesses at what follows s's last token, into out; returns how many. */
@@ -235,7 +249,10 @@ struct engine_ops {
                          struct err *err); /* p->ids is filled */
     bool (*knows)(const struct engine *e, int32_t id);
     struct str (*spell)(const struct engine *e, int32_t id); /* id is known */
-    /* Calls sequence_start the first time, and sets the state. */
+    void (*start)(struct engine *e, struct sequence *s);     /* calls sequence_start */
+    /* The model chose past for s in an earlier run: what it chooses there now; -1: it cannot have. */
+    int32_t (*recall)(struct engine *e, struct sequence *s, int32_t past, double uniform);
+    /* s is started; sets the state. */
     enum admission (*admit)(struct engine *e, struct sequence *s);
     void (*leave)(struct engine *e, struct sequence *s); /* gives room back, also to be admitted again */
     /* One step of the running sequences, telling batch of every token. False: none could advance. */
@@ -270,6 +287,8 @@ struct engine {
     uint64_t departures;    /* how often room was given back */
     struct sequence *by_id; /* hash of running and waiting */
     bool closing;
+    bool unflushed;     /* the sink was told something since */
+    int64_t flushed_ns; /* clock_mono_ns of its last flush */
     struct local *local;
     struct echo *echo;
 };
@@ -312,7 +331,6 @@ struct local {
     struct step *step;
     struct ids history; /* room.c's scratch */
 };
-void local_start(struct engine *e, struct sequence *s); /* sequence_start with the model's spelling */
 
 /* What a sequence has to have read: its prompt, then what followed. */
 int64_t room_history(const struct sequence *s);

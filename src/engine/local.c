@@ -145,7 +145,7 @@ static bool scan_raw(const void *ctx, struct reply_scan *scan, int32_t id, bool 
     return !*ends;
 }
 
-void local_start(struct engine *e, struct sequence *s)
+static void local_start(struct engine *e, struct sequence *s)
 {
     const struct local *l = e->local;
     const struct ids *markers = reply_closing(l->format.reply);
@@ -158,6 +158,14 @@ void local_start(struct engine *e, struct sequence *s)
         sequence_start(s, &chat, l->format.reply, &e->info);
 }
 
+/* Its logits would have to be computed to know more. */
+static int32_t local_recall(struct engine *e, struct sequence *s, int32_t past, double uniform)
+{
+    (void)s;
+    (void)uniform;
+    return local_knows(e, past) ? past : -1;
+}
+
 const struct engine_ops engine_local = {
     .kind = "local",
     .open = local_open,
@@ -167,6 +175,8 @@ const struct engine_ops engine_local = {
     .ids = local_ids,
     .knows = local_knows,
     .spell = local_spell,
+    .start = local_start,
+    .recall = local_recall,
     .admit = room_admit,
     .leave = room_leave,
     .step = step_run,

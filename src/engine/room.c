@@ -140,8 +140,8 @@ static bool take_room(struct engine *e, struct sequence *s, const int32_t *ids, 
         return false;
     }
     atomic_fetch_add(&e->counters.cached, found);
-    if (!s->started)
-        s->cached_tokens = found;
+    if (!s->admitted) /* what is found of its past is none of the prompt's */
+        s->cached_tokens = found < s->prompt->tokens ? found : s->prompt->tokens;
     return true;
 }
 
@@ -157,8 +157,6 @@ enum admission room_admit(struct engine *e, struct sequence *s)
         s->refused_at = e->departures + 1;
         return ADMIT_FULL;
     }
-    if (!s->started)
-        local_start(e, s);
     s->state = SEQUENCE_PREFILL;
     return ADMITTED;
 }

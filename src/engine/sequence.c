@@ -28,6 +28,15 @@
 #include <assert.h>
 #include <string.h>
 
+static struct engine_past *copy_past(const struct engine_past *past, size_t n)
+{
+    if (n == 0)
+        return NULL;
+    struct engine_past *copy = mem_array(n, sizeof *copy);
+    memcpy(copy, past, n * sizeof *copy);
+    return copy;
+}
+
 struct sequence *sequence_open(uint64_t id, struct engine_prompt *prompt, const struct engine_params *params)
 {
     assert(params->tokens_max > 0 || (params->tokens_max == 0 && params->prompt_logprobs));
@@ -41,6 +50,7 @@ struct sequence *sequence_open(uint64_t id, struct engine_prompt *prompt, const 
         s->params.stops[i].ptr = mem_strndup(params->stops[i].ptr, params->stops[i].len);
     s->stops.stops = s->params.stops;
     s->stops.n_stops = params->n_stops;
+    s->params.past = copy_past(params->past, params->n_past);
     rng_init(&s->rng, params->seed, params->stream);
     return s;
 }
@@ -51,6 +61,7 @@ void sequence_close(struct sequence *s)
         return;
     for (size_t i = 0; i < s->params.n_stops; i++)
         mem_free((void *)s->params.stops[i].ptr);
+    past_free(s);
     engine_prompt_unref(s->prompt);
     reply_scan_free(&s->scan);
     detok_free(&s->detok);
@@ -123,6 +134,12 @@ int32_t sequence_forced(const struct sequence *s, size_t ahead)
     return at < p->n_closing ? p->closing[at] : p->markers[at - p->n_closing];
 }
 
+void sequence_close_thought(struct sequence *s)
+{
+    s->forcing = true;
+    s->forced_at = s->spelling.n_closing;
+}
+
 static struct str without_leading_blanks(struct sequence *s, struct str text)
 {
     if (!s->blank_so_far)
@@ -180,8 +197,7 @@ static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
     r->text = s->spelling.scan(s->spelling.ctx, &s->scan, id, &r->ends);
     if (r->ends && r->thought && s->own && !s->params.ignore_eos) { /* an answer is owed */
         s->own = false;
-        s->forcing = true;
-        s->forced_at = s->spelling.n_closing;
+        sequence_close_thought(s);
         id = sequence_forced(s, 0);
         r->text = s->spelling.scan(s->spelling.ctx, &s->scan, id, &r->ends);
     }

@@ -126,7 +126,7 @@ static void pack_one(void *ctx, struct matrix *m)
     unsigned char *to = p->to;
     p->to = bytes ? to : NULL;
     go_over(p, &plain);
-    p->to = to + bytes;
+    p->to = bytes ? to + bytes : to; /* there is no room, and none is wanted, where nothing is packed */
     if (!bytes || p->code)
         return;
     give_back(p->map, &plain);

@@ -106,3 +106,25 @@ void text_guard(const struct tokenizer *t, struct str content, struct buf *out)
         }
     buf_put_str(out, str_slice(content, shown, content.len));
 }
+
+static void put_guard(struct buf *out)
+{
+    if (!out->len || out->ptr[out->len - 1] != GUARD_BYTE)
+        buf_putc(out, GUARD_BYTE);
+}
+
+void text_guard_json(const struct tokenizer *t, struct str content, struct buf *out)
+{
+    struct buf guarded = { 0 };
+    text_guard(t, content, &guarded);
+    for (size_t at = 0; at < guarded.len; at++) {
+        char c = guarded.ptr[at];
+        bool escaped = c == '"' || c == '\\' || (unsigned char)c < 0x20;
+        if (escaped)
+            put_guard(out);
+        buf_putc(out, c);
+        if (escaped)
+            put_guard(out);
+    }
+    buf_free(&guarded);
+}

@@ -70,6 +70,10 @@ enum err_code tokenizer_encode(const struct tokenizer *t, struct str text, unsig
  * control token or markup starts, or could start or end together with a template's own text, so that what
  * users write can never become one. Templates pass the byte through; tokenizer_encode takes it out. */
 void text_guard(const struct tokenizer *t, struct str content, struct buf *out);
+/* The same for a string inside a value that a template may write as JSON, where escapes put characters between those of
+ * the content: what JSON escapes stands between two guards, so no token can begin with an escape's backslash or reach over
+ * an escape. (One that is an escape's letters and nothing else, "n" or "u0001", would be found there.) */
+void text_guard_json(const struct tokenizer *t, struct str content, struct buf *out);
 
 size_t tokenizer_size(const struct tokenizer *t);
 struct str tokenizer_bytes(const struct tokenizer *t,

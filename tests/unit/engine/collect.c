@@ -11,6 +11,8 @@ static const char *check(struct collected *s, const struct engine_event *ev)
 {
     if (s->ends)
         return "an event after the end";
+    if (ev->kind == ENGINE_FAILED && s->events == 0) /* what counts a past may have fallen short of it */
+        return NULL;
     if (ev->output_tokens < s->output_tokens || ev->thinking_tokens < s->thinking_tokens)
         return "totals fell";
     if (ev->thinking_tokens > ev->output_tokens || ev->output_tokens > s->output_tokens + 1)
@@ -35,6 +37,13 @@ static void keep(struct engine_token **list, size_t *n, size_t *cap, const struc
         *list = mem_realloc(*list, *cap * sizeof **list);
     }
     (*list)[(*n)++] = *t;
+}
+
+/* Of the token that was kept last. */
+static void mark(struct collected *s)
+{
+    s->marks = mem_realloc(s->marks, s->cap_tokens * sizeof *s->marks);
+    s->marks[s->n_tokens - 1] = (struct collect_mark){ s->thought.len, s->answer.len, s->thinking_tokens };
 }
 
 static void put(void *ctx, const struct engine_event *ev)
@@ -65,6 +74,8 @@ static void put(void *ctx, const struct engine_event *ev)
     if (ev->kind == ENGINE_TEXT) {
         s->answering |= ev->stage == ENGINE_ANSWER && ev->text.len;
         buf_put_str(ev->stage == ENGINE_THINKING ? &s->thought : &s->answer, ev->text);
+        if (ev->token.id >= 0)
+            mark(s);
     } else if (ev->kind != ENGINE_PROMPT) {
         s->ends++;
         s->order = ++c->ends;
@@ -86,7 +97,7 @@ struct collector *collect_open(const struct engine_config *cfg)
     pthread_mutex_init(&c->gate, NULL);
     pthread_cond_init(&c->news, NULL);
     struct err err = { 0 };
-    if (engine_open(&c->engine, cfg, (struct engine_sink){ put, c }, &err))
+    if (engine_open(&c->engine, cfg, (struct engine_sink){ .put = put, .ctx = c }, &err))
         fail_msg("%s", err.message);
     return c;
 }
@@ -111,6 +122,7 @@ void collect_close(struct collector *c)
         buf_free(&c->seqs[i].answer);
         mem_free(c->seqs[i].prompt);
         mem_free(c->seqs[i].tokens);
+        mem_free(c->seqs[i].marks);
     }
     if (c->wrong)
         fail_msg("%s", c->wrong);
@@ -149,7 +161,25 @@ void collect_submit(struct collector *c, uint64_t seq, struct engine_prompt *pro
                     const struct engine_params *params)
 {
     assert_true(seq < COLLECT_MAX);
+    pthread_mutex_lock(&c->lock);
+    c->seqs[seq].output_tokens = (int64_t)params->n_past;
+    pthread_mutex_unlock(&c->lock);
     assert_true(engine_submit(c->engine, seq, prompt, params));
+}
+
+void collect_resume(struct collector *c, uint64_t seq, struct engine_prompt *prompt,
+                    const struct engine_params *params, const struct collected *run, size_t n)
+{
+    struct engine_params p = *params;
+    struct engine_past *past = mem_array(n ? n : 1, sizeof *past);
+    assert_true(n <= run->n_tokens);
+    for (size_t i = 0; i < n; i++)
+        past[i] =
+            (struct engine_past){ run->tokens[i].id, run->tokens[i].logprob, run->tokens[i].confidence };
+    p.past = past;
+    p.n_past = n;
+    collect_submit(c, seq, prompt, &p);
+    mem_free(past); /* the engine has its own */
 }
 
 const struct collected *collect_wait(struct collector *c, uint64_t seq)

@@ -1,7 +1,7 @@
 /*
  * collect.h - an engine with a sink that remembers everything, for tests.
  *
- * Each event is checked as it comes: totals never fall, texts are whole characters, a stage is never gone
+ * A sequence with a past is taken to have had its tokens already. Each event is checked as it comes: totals never fall, texts are whole characters, a stage is never gone
  * back to, the prompt's tokens come before the others, nothing follows an end.
  *
  * Threads: the sink runs on the engine's; the rest on the test's.
@@ -16,9 +16,15 @@
 
 #define COLLECT_MAX 512 /* sequences are numbered below it */
 
+struct collect_mark {
+    size_t thought, answer; /* bytes */
+    int64_t thinking_tokens;
+};
+
 struct collected {
     struct buf thought, answer;
-    struct engine_token *prompt, *tokens; /* [n_prompt], [output_tokens]: what was said of each */
+    struct engine_token *prompt, *tokens; /* [n_prompt], [n_tokens]: what was said of each */
+    struct collect_mark *marks;           /* [n_tokens] what had been shown and counted by then */
     size_t n_prompt, n_tokens, cap_prompt, cap_tokens;
     struct engine_confidence confidence; /* the last event's */
     int64_t output_tokens, thinking_tokens, cached_tokens;
@@ -57,6 +63,9 @@ void collect_submit(struct collector *c, uint64_t seq, struct engine_prompt *pro
                     const struct engine_params *params);
 const struct collected *collect_wait(struct collector *c, uint64_t seq);     /* until it has ended */
 void collect_wait_tokens(struct collector *c, uint64_t seq, int64_t tokens); /* until it has that many */
+/* Submits one whose first n tokens are those of an earlier run. */
+void collect_resume(struct collector *c, uint64_t seq, struct engine_prompt *prompt,
+                    const struct engine_params *params, const struct collected *run, size_t n);
 /* Prompt, submit, wait. */
 const struct collected *collect_run(struct collector *c, uint64_t seq, const char *message, bool think,
                                     const struct engine_params *params);

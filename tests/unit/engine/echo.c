@@ -1,10 +1,12 @@
 /*
  * echo.c - the promises of every sequence, checked to the token on the echo engine.
  */
+#include "base/mailbox.h"
 #include "collect.h"
 #include "test.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -555,6 +557,56 @@ static void prompts_of_text_and_ids(void **state)
     engine_prompt_unref(ids);
 }
 
+/* Heard by flush alone, as who sleeps until then hears it. */
+struct late_listener {
+    atomic_bool done;
+    struct mailbox *heard;
+};
+
+static void put_late(void *ctx, const struct engine_event *ev)
+{
+    struct late_listener *l = ctx;
+    if (ev->kind == ENGINE_DONE)
+        atomic_store(&l->done, true);
+}
+
+static void flush_late(void *ctx)
+{
+    struct late_listener *l = ctx;
+    if (atomic_exchange(&l->done, false))
+        mailbox_push(l->heard, &(int){ 1 });
+}
+
+/* Also when another sequence goes on, and when it was cancelled. */
+static void a_flush_follows_every_end(void **state)
+{
+    static const char *const texts[] = { "hi", "/hold 2", "/endless", "What is 17 + 25?" };
+    struct late_listener l = { false, mailbox_open(8, sizeof(int)) };
+    struct engine_config cfg = { .kind = "echo", .sequences_max = 4 };
+    struct engine_params p = collect_params(1000);
+    struct engine *e;
+    struct err err;
+    int one;
+    (void)state;
+    p.ignore_eos = false;
+    p.tokens_max = INT64_C(1) << 40;
+    assert_int_equal(engine_open(&e, &cfg, (struct engine_sink){ put_late, &l, flush_late }, &err), ERR_OK);
+    for (uint64_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct engine_prompt *prompt;
+        assert_int_equal(engine_prompt_open_text(&prompt, e, str_from(texts[i]), false, &err), ERR_OK);
+        assert_true(engine_submit(e, i, prompt, &p));
+        engine_prompt_unref(prompt);
+        if (i % 2)
+            engine_cancel(e, i);
+        if (i != 2)
+            assert_true(mailbox_take(l.heard, &one, 10000));
+    }
+    engine_cancel(e, 2);
+    assert_true(mailbox_take(l.heard, &one, 10000));
+    engine_close(e);
+    mailbox_close(l.heard);
+}
+
 #define ON_ECHO(test) cmocka_unit_test_setup_teardown(test, open_echo, close_echo)
 
 static const struct CMUnitTest tests[] = {
@@ -585,5 +637,6 @@ static const struct CMUnitTest tests[] = {
     ON_ECHO(made_up_logprobs_fit_together),
     ON_ECHO(forced_tokens_have_none),
     ON_ECHO(prompts_of_text_and_ids),
+    cmocka_unit_test(a_flush_follows_every_end),
 };
 TEST_GROUP(engine_echo, tests)

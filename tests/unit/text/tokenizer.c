@@ -494,6 +494,72 @@ static void missing_bytes_are_left_out(void **state)
     made_free(m);
 }
 
+static json_t *random_json(const struct tokenizer *t, struct rng *rng, bool guard)
+{
+    static const char *const parts[] = {
+        "<|im_end|>", "<|im", "_end|>", "|>", "n!",   "\n",    "\"",    "\\",
+        "x",          "!",    "q",      "\t", "\x01", "u0001", "hello", "}"
+    };
+    struct buf content = { 0 }, guarded = { 0 };
+    for (uint64_t n = rng_below(rng, 6), i = 0; i < n; i++)
+        buf_puts(&content, parts[rng_below(rng, ARRAY_LEN(parts))]);
+    if (guard)
+        text_guard_json(t, buf_str(&content), &guarded);
+    struct buf *used = guard ? &guarded : &content;
+    json_t *out = json_stringn_nocheck(used->len ? used->ptr : "", used->len);
+    buf_free(&content), buf_free(&guarded);
+    return out;
+}
+
+static void render_json(const struct tokenizer *t, uint64_t seed, bool guard, struct buf *out)
+{
+    struct chat_template *template;
+    struct rng rng;
+    struct err err = { 0 };
+    rng_init(&rng, seed, 0);
+    json_t *key = random_json(t, &rng, guard), *m = json_object(), *variables = json_object();
+    json_object_set_new_nocheck(m, json_string_value(key), random_json(t, &rng, guard));
+    json_object_set_new(variables, "m", m);
+    assert_int_equal(chat_template_open(&template, STR("<|im_start|>{{ m|tojson }}<|im_end|>"), &err),
+                     ERR_OK);
+    assert_int_equal(chat_template_render(template, variables, out, &err), ERR_OK);
+    chat_template_close(template);
+    json_decref(variables);
+    json_decref(key);
+}
+
+/* Keys and strings that a template writes as JSON: the escapes make no token either, whatever tokens there are, and JSON it
+ * stays. */
+static void guarded_json_stays_text(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, 6, 0);
+    struct made *m = made_chat(&rng);
+    static const char *const odd[] = { "\\n", "n!", "\"x", "\\\"", "\\\\", "\\u0001", "!\\" };
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++)
+        made_add(m, str_from(odd[i]), TOKEN_CONTROL);
+    struct tokenizer *t = made_open(m);
+    for (uint64_t seed = 0; seed < 3000; seed++) {
+        struct buf plain = { 0 }, guarded = { 0 }, bare = { 0 };
+        struct ids ids = { 0 };
+        struct err err = { 0 };
+        render_json(t, seed, false, &plain);
+        render_json(t, seed, true, &guarded);
+        for (size_t i = 0; i < guarded.len; i++)
+            if (guarded.ptr[i] != '\xFF')
+                buf_putc(&bare, guarded.ptr[i]);
+        assert_true(str_eq(buf_str(&plain), buf_str(&bare)));
+        assert_int_equal(tokenizer_encode(t, buf_str(&guarded), ENCODE_SPECIAL, &ids, &err), ERR_OK);
+        if (count_specials(t, &ids) != 2)
+            fail_msg("%.*s: %zu specials", STR_ARG(buf_str(&plain)), count_specials(t, &ids));
+        ids_free(&ids);
+        buf_free(&plain), buf_free(&guarded), buf_free(&bare);
+    }
+    tokenizer_close(t);
+    made_free(m);
+}
+
 /* Phi 3: blanks behind a token of the turn are its own; behind <s> and in front of a guarded token they
  * are not. */
 static void phi3_turns_take_blanks_along(void **state)
@@ -713,6 +779,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(spm_merges_as_the_textbook),
     cmocka_unit_test(specials_are_found_longest_first),
     cmocka_unit_test(guarded_content_stays_text),
+    cmocka_unit_test(guarded_json_stays_text),
     cmocka_unit_test(questions_are_answered),
     cmocka_unit_test(text_must_be_utf8),
     cmocka_unit_test(threads_share_a_tokenizer),
