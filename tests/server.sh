@@ -3,7 +3,10 @@
 # server_start LOG OPTION... serves on a free loopback port; it returns when the server has printed its URL,
 # with SERVER_URL and SERVER_PID set. server_stop PID LOG sends SIGTERM, waits, and fails when the exit status is
 # not 0: under a sanitizer that is how a leak or an error of the server becomes a failed test.
+# Servers of tests keep nothing, whoever starts them, unless they are given a directory (--data).
 # shellcheck shell=bash
+
+export THINKD_DATA=:memory:
 
 SERVER_URL='' SERVER_PID=''
 server_pids=()

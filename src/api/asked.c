@@ -14,6 +14,20 @@
 
 const char *const summary_names[] = { "auto", "concise", "detailed", NULL };
 
+#define AIMLAPI_OUTPUT_TOKENS 512
+
+bool asked_as_aimlapi(const struct config *cfg)
+{
+    return str_is(str_from(cfg->dialect), "aimlapi");
+}
+
+int64_t default_output_tokens(const struct config *cfg)
+{
+    if (cfg->max_output_tokens > 0 || !asked_as_aimlapi(cfg))
+        return cfg->max_output_tokens;
+    return AIMLAPI_OUTPUT_TOKENS;
+}
+
 /* "-2025-04-16" behind the bare name. */
 static bool is_dated(const char *alias, struct str bare)
 {
@@ -96,13 +110,11 @@ enum err_code turn_set_stops(struct turn *t, const json_t *stop, struct err *err
 #define METADATA_KEY_MAX   64
 #define METADATA_VALUE_MAX 512
 
-/* metadata: an object, or NULL when it was not given. It is repeated from the document, not copied. */
-enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct err *err)
+enum err_code metadata_check(const json_t *metadata, struct arena *arena, struct err *err)
 {
     const char *key;
     json_t *value;
     enum err_code code = ERR_OK;
-    t->metadata = metadata;
     if (json_object_size(metadata) > METADATA_PAIRS_MAX)
         return err_set(
             err, ERR_INVALID_VALUE, "metadata",
@@ -111,7 +123,7 @@ enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct e
             METADATA_PAIRS_MAX, json_object_size(metadata));
     json_object_foreach((json_t *)metadata, key, value)
     {
-        const char *param = arena_printf(&t->arena, "metadata.%.*s", METADATA_KEY_MAX, key);
+        const char *param = arena_printf(arena, "metadata.%.*s", METADATA_KEY_MAX, key);
         struct str text = json_str(value);
         if (!json_is_string(value))
             code = field_type_error(err, param, "a string", value);
@@ -121,6 +133,13 @@ enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct e
             break;
     }
     return code;
+}
+
+/* It is repeated from the document, not copied. */
+enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct err *err)
+{
+    t->metadata = metadata;
+    return metadata_check(metadata, &t->arena, err);
 }
 
 void turn_set_sampling(struct turn *t, struct field_real temperature, struct field_real top_p,

@@ -4,11 +4,13 @@
  * The endpoint maps onto the same turn. Two limits exist for the same thing, max_completion_tokens and the older
  * max_tokens; each is an upper bound, so with both the smaller binds. Labels (user, safety_identifier,
  * prompt_cache_key) are checked and name nothing here, since the chat object has no place for them; metadata is
- * repeated when given. store:true is refused, because no stored completion could be found again.
+ * repeated when given.
  *
  * Threads: http's workers.
  */
 #include "api/api_impl.h"
+
+#include <assert.h>
 
 static const char *const verbosities[] = { "low", "medium", "high", NULL };
 static const char *const format_types[] = { "text", "json_object", "json_schema", NULL };
@@ -20,7 +22,7 @@ struct chat_body {
     struct field_string model, user, safety_identifier, prompt_cache_key;
     struct field_json messages, tools, tool_choice, metadata, stream_options, stop, response_format,
         modalities;
-    struct field_bool stream, parallel_tool_calls, ignore_eos, logprobs;
+    struct field_bool stream, store, parallel_tool_calls, ignore_eos, logprobs;
     struct field_int max_completion_tokens, max_tokens, n, seed, top_logprobs;
     struct field_real temperature, top_p;
     struct field_enum reasoning_effort, verbosity, service_tier;
@@ -52,7 +54,7 @@ static const struct field chat_rows[] = {
     { FIELD_ROW(BOOL, chat_body, ignore_eos) },
     { FIELD_ROW(BOOL, chat_body, logprobs) },
     { FIELD_ROW(INT, chat_body, top_logprobs), .min = 0, .max = ENGINE_TOP_LOGPROBS_MAX },
-    FIELD_LATER("store"),
+    { FIELD_ROW(BOOL, chat_body, store) },
     FIELD_LATER("logit_bias"),
     FIELD_LATER("presence_penalty"),
     FIELD_LATER("frequency_penalty"),
@@ -149,7 +151,7 @@ static int64_t output_limit(const struct turn *t, const struct chat_body *b)
     int64_t limit = b->max_completion_tokens.value;
     if (b->max_tokens.set && (limit == 0 || b->max_tokens.value < limit))
         limit = b->max_tokens.value;
-    return limit ? limit : t->api->cfg->max_output_tokens;
+    return limit ? limit : default_output_tokens(t->api->cfg);
 }
 
 static enum err_code decode(struct turn *t, struct err *err)
@@ -159,6 +161,7 @@ static enum err_code decode(struct turn *t, struct err *err)
     if (code)
         return code;
     t->stream = b.stream.value;
+    t->store = b.store.value;
     if ((code = turn_set_model(t, b.model.value, false, err)) || (code = check_options(t, &b, err)) ||
         (code = turn_set_metadata(t, b.metadata.value, err)) || (code = turn_set_stops(t, b.stop.value, err)))
         return code;
@@ -170,10 +173,22 @@ static enum err_code decode(struct turn *t, struct err *err)
     t->top_logprobs = (int)b.top_logprobs.value;
     turn_set_sampling(t, b.temperature, b.top_p, b.seed);
     t->ask.output_tokens_max = output_limit(t, &b);
+    if (t->store)
+        t->input = json_incref((json_t *)b.messages.value);
     return messages_from_chat(t, b.messages.value, err);
 }
 
-void chat_create(struct api *a, struct http_exchange *x)
+/* What it was asked stays with a stored completion, for those who list its messages. */
+static void keep(struct turn *t, struct str body, struct store_tx *tx)
+{
+    struct err err;
+    enum err_code code =
+        stored_chat_tx(tx, &t->owner, body, t->input, t->metadata, t->api->cfg->keep_ms, &err);
+    assert(!code); /* body is what chat_reply wrote */
+    (void)code;
+}
+
+void chat_create(const struct call *c)
 {
     static const struct turn_kind kind = {
         .path = "v1/chat/completions",
@@ -186,8 +201,9 @@ void chat_create(struct api *a, struct http_exchange *x)
         .prepare = turn_prepare_chat,
         .put = chat_put,
         .reply = chat_reply,
+        .keep = keep,
     };
-    turn_run(a, x, &kind);
+    turn_run(c, &kind);
 }
 
 const struct field_table chat_tables[] = {

@@ -128,7 +128,7 @@ static void chunk_end(struct chunk *c, struct turn *t, const struct job_view *jo
         put_text(&c->w, "usage", NULL);
     }
     jw_end_object(&c->w);
-    turn_write(t, job, NULL, buf_str(&c->data));
+    turn_write(t, NULL, buf_str(&c->data));
     buf_free(&c->data);
 }
 

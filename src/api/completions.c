@@ -228,7 +228,7 @@ static enum err_code decode(struct turn *t, struct err *err)
     return ERR_OK;
 }
 
-void completions_create(struct api *a, struct http_exchange *x)
+void completions_create(const struct call *c)
 {
     static const struct turn_kind kind = {
         .path = "v1/completions",
@@ -243,7 +243,7 @@ void completions_create(struct api *a, struct http_exchange *x)
         .put = completions_put,
         .reply = completions_reply,
     };
-    turn_run(a, x, &kind);
+    turn_run(c, &kind);
 }
 
 const struct field_table completions_tables[] = {

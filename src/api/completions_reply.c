@@ -124,7 +124,7 @@ static void write_chunk(struct turn *t, const struct job_view *job, struct str c
         put_text(&w, "usage", NULL);
     }
     jw_end_object(&w);
-    turn_write(t, job, NULL, buf_str(&data));
+    turn_write(t, NULL, buf_str(&data));
     buf_free(&data);
 }
 

@@ -11,7 +11,7 @@
 
 bool job_over(const struct job_view *job)
 {
-    return job->status != JOB_IN_PROGRESS;
+    return job->status > JOB_IN_PROGRESS;
 }
 
 /* Money is whole nano-dollars, so that sums stay exact: tokens times the price of one. */

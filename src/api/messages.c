@@ -3,102 +3,19 @@
  *
  * Responses items and chat messages differ in their outer shape and agree in the inner one. Instructions come
  * first (the caller adds them), developer messages become system messages, several system messages keep their
- * place. A message of several text parts becomes its texts, one after the other, with a line break between.
+ * place. What a message's content becomes is parts.c's.
  *
- * History as clients send it back must pass: items carry ids, statuses and phases that only the sender needs,
- * and reasoning items of earlier turns are dropped, because a thought belongs to the turn that thought it
- * (API.md section 10, reasoning.context "current_turn"). So is a reference to a stored reasoning item; a reference to
- * anything else names something this server has not kept, which is a 404.
+ * History as clients send it back must pass: items carry ids, statuses and phases that only the sender needs, and
+ * thoughts of earlier turns are dropped, because a thought belongs to the turn that thought it, unless
+ * reasoning.context asks for those of all turns and they come sealed (API.md section 10).
+ *
+ * A function call is part of the assistant's message before it, or a message of its own; its output is a message of the
+ * role "tool". Both must be there, the call first: a template that shows one without the other shows the model something
+ * that never happens.
  */
 #include "api/api_impl.h"
 
-#define INPUT_CHARS_MAX 10485760
-
-/* --- parts -------------------------------------------------------------------------------------------- */
-
-/* The kinds of content parts, and what holds their text; PART_OTHER is not text, and not built. */
-static const struct part_kind {
-    const char *type;
-    enum { PART_TEXT, PART_REFUSAL, PART_OTHER } holds;
-} part_kinds[] = {
-    { "input_text", PART_TEXT }, { "output_text", PART_TEXT },  { "text", PART_TEXT },
-    { "refusal", PART_REFUSAL }, { "input_image", PART_OTHER }, { "input_file", PART_OTHER },
-    { "image_url", PART_OTHER }, { "file", PART_OTHER },        { "input_audio", PART_OTHER },
-};
-
-struct part {
-    struct field_string type, text, refusal;
-};
-static const struct field part_rows[] = {
-    { FIELD_ROW(STRING, part, type), .required = true },
-    { FIELD_ROW(STRING, part, text) },
-    { FIELD_ROW(STRING, part, refusal) },
-    FIELD_DROP("annotations"), /* of output_text, as it was sent */
-    FIELD_DROP("logprobs"),
-};
-
-static enum err_code unknown_part(struct err *err, const char *param, struct str got)
-{
-    const char *names[ARRAY_LEN(part_kinds) + 1] = { NULL };
-    for (size_t i = 0; i < ARRAY_LEN(part_kinds); i++)
-        names[i] = part_kinds[i].type;
-    return field_value_error(err, param, got, names);
-}
-
-/* The kind comes before the table: an image's members are not worth naming where images are not read. */
-static enum err_code part_kind_of(const json_t *part, const char *path, const struct part_kind **out,
-                                  struct arena *arena, struct err *err)
-{
-    const char *param = arena_printf(arena, "%s.type", path);
-    const json_t *type = json_object_get(part, "type");
-    *out = NULL;
-    if (!json_is_string(type))
-        return ERR_OK; /* the table says what is wrong with it */
-    for (size_t i = 0; i < ARRAY_LEN(part_kinds) && !*out; i++)
-        if (str_is(json_str(type), part_kinds[i].type))
-            *out = &part_kinds[i];
-    if (!*out)
-        return unknown_part(err, param, json_str(type));
-    return (*out)->holds != PART_OTHER ? ERR_OK : refuse_unsupported(err, param, (*out)->type, NULL);
-}
-
-static enum err_code add_part(const json_t *part, const char *path, struct buf *out, struct arena *arena,
-                              struct err *err)
-{
-    struct part p = { 0 };
-    const struct part_kind *kind;
-    enum err_code code = part_kind_of(part, path, &kind, arena, err);
-    if (!code)
-        code = fields_decode(part, part_rows, ARRAY_LEN(part_rows), path, &p, arena, err);
-    if (code)
-        return code;
-    bool refusal = kind->holds == PART_REFUSAL;
-    struct field_string text = refusal ? p.refusal : p.text;
-    if (!text.set)
-        return field_missing_error(err, arena_printf(arena, "%s.%s", path, refusal ? "refusal" : "text"));
-    if (out->len)
-        buf_putc(out, '\n');
-    buf_put_str(out, text.value);
-    return ERR_OK;
-}
-
-/* content: a string, or an array of parts. NULL is no text. */
-static enum err_code content_text(const json_t *content, const char *path, struct buf *out,
-                                  struct arena *arena, struct err *err)
-{
-    if (!content)
-        return ERR_OK;
-    if (json_is_string(content)) {
-        buf_put_str(out, json_str(content));
-        return field_string_check(err, path, json_str(content), 0, INPUT_CHARS_MAX);
-    }
-    if (!json_is_array(content))
-        return field_type_error(err, path, "a string or an array of content parts", content);
-    enum err_code code = ERR_OK;
-    for (size_t i = 0; i < json_array_size(content) && !code; i++)
-        code = add_part(json_array_get(content, i), arena_printf(arena, "%s[%zu]", path, i), out, arena, err);
-    return code;
-}
+#include <string.h>
 
 /* --- messages ------------------------------------------------------------------------------------------ */
 
@@ -109,6 +26,9 @@ void messages_add(struct turn *t, const char *role, struct str text, struct str 
     json_object_set_new(m, "content", json_stringn(text.len ? text.ptr : "", text.len));
     if (name.len)
         json_object_set_new(m, "name", json_stringn(name.ptr, name.len));
+    if (t->thought.len && t->all_turns && strcmp(role, "assistant") == 0)
+        json_object_set_new(m, "reasoning_content", json_stringn(t->thought.ptr, t->thought.len));
+    t->thought = (struct str){ 0 };
     json_array_append_new(t->messages, m);
 }
 
@@ -128,7 +48,7 @@ static enum err_code add_message(struct turn *t, int role, const json_t *content
                                  const char *content_path, struct err *err)
 {
     struct buf text = { 0 };
-    enum err_code code = content_text(content, content_path, &text, &t->arena, err);
+    enum err_code code = content_text(t, content, content_path, &text, err);
     if (!code)
         messages_add(t, template_role(role), buf_str(&text), name);
     buf_free(&text);
@@ -164,6 +84,7 @@ static enum err_code message_item(struct turn *t, const json_t *item, const char
 
 struct item_reasoning {
     struct field_json summary, content;
+    struct field_string encrypted_content;
 };
 static const struct field item_reasoning_rows[] = {
     FIELD_DROP("type"),
@@ -171,15 +92,27 @@ static const struct field item_reasoning_rows[] = {
     FIELD_DROP("status"),
     { FIELD_ROW(ARRAY, item_reasoning, summary) },
     { FIELD_ROW(ARRAY, item_reasoning, content) },
-    FIELD_LATER("encrypted_content"), /* never given out, so it is some other server's */
+    { FIELD_ROW(STRING, item_reasoning, encrypted_content) },
 };
 
-/* Checked and dropped. */
+/* A sealed thought is opened, so that one which is not ours is said, and belongs to the assistant's message that follows
+ * where the request asks for thoughts of all turns. What is not sealed is checked and dropped. */
 static enum err_code reasoning_item(struct turn *t, const json_t *item, const char *path, struct err *err)
 {
     struct item_reasoning r = { 0 };
-    return fields_decode(item, item_reasoning_rows, ARRAY_LEN(item_reasoning_rows), path, &r, &t->arena, err);
+    struct buf thought = { 0 };
+    enum err_code code =
+        fields_decode(item, item_reasoning_rows, ARRAY_LEN(item_reasoning_rows), path, &r, &t->arena, err);
+    if (!code && r.encrypted_content.set)
+        code = seal_get(t->api->seal, str_from(t->owner.id), "reasoning", r.encrypted_content.value,
+                        arena_printf(&t->arena, "%s.encrypted_content", path), &thought, err);
+    if (!code)
+        t->thought = arena_str(&t->arena, buf_str(&thought));
+    buf_free(&thought);
+    return code;
 }
+
+static enum err_code add_item(struct turn *t, const json_t *item, const char *path, struct err *err);
 
 struct item_reference {
     struct field_string id;
@@ -189,16 +122,132 @@ static const struct field item_reference_rows[] = {
     { FIELD_ROW(STRING, item_reference, id), .required = true },
 };
 
-/* Some clients refer to the reasoning of the last turn by id, without having been told that it was stored. */
+/* What it names is looked up among what is stored. Reasoning that is not there is left out: some clients refer to the
+ * thoughts of answers that were not stored. */
 static enum err_code reference_item(struct turn *t, const json_t *item, const char *path, struct err *err)
 {
     struct item_reference r = { 0 };
+    json_t *found = NULL;
     enum err_code code =
         fields_decode(item, item_reference_rows, ARRAY_LEN(item_reference_rows), path, &r, &t->arena, err);
-    if (code || str_starts(r.id.value, STR("rs_")))
+    if (code)
         return code;
-    return err_set(err, ERR_NOT_FOUND, arena_printf(&t->arena, "%s.id", path),
-                   "Item with id '%.*s' not found.", STR_ARG(str_slice(r.id.value, 0, 64)));
+    code = item_find(t->api, &t->owner, r.id.value, &found, &t->arena, err);
+    if (!code)
+        code = add_item(t, found, path, err);
+    else if (code == ERR_NOT_FOUND && str_starts(r.id.value, STR("rs_")))
+        code = ERR_OK;
+    else if (code == ERR_NOT_FOUND)
+        code = err_set(err, ERR_NOT_FOUND, arena_printf(&t->arena, "%s.id", path),
+                       "Item with id '%.*s' not found.", STR_ARG(str_slice(r.id.value, 0, 64)));
+    json_decref(found);
+    return code;
+}
+
+/* --- function calls ------------------------------------------------------------------------------------- */
+
+/* The assistant's message that a call belongs to: the last one, or a new one without text. A thought begins a new one, which
+ * shows it. */
+static json_t *calling_message(struct turn *t)
+{
+    size_t n = json_array_size(t->messages);
+    json_t *last = n ? json_array_get(t->messages, n - 1) : NULL;
+    if (last && !t->thought.len && str_is(json_str(json_object_get(last, "role")), "assistant"))
+        return last;
+    messages_add(t, "assistant", STR(""), STR(""));
+    return json_array_get(t->messages, n);
+}
+
+/* What is open is a string, the function's name; what was answered is true. */
+static void note_call(struct turn *t, const json_t *call)
+{
+    if (!t->calls)
+        t->calls = json_object();
+    json_object_set(t->calls, json_string_value(json_object_get(call, "call_id")),
+                    json_object_get(call, "name"));
+}
+
+static enum err_code call_item(struct turn *t, const json_t *item, const char *path, struct err *err)
+{
+    json_t *made;
+    enum err_code code = item_normalise(&made, item, path, &t->arena, err);
+    if (code)
+        return code;
+    json_t *message = calling_message(t), *calls = json_object_get(message, "tool_calls"),
+           *call = json_object();
+    if (!calls) {
+        calls = json_array();
+        json_object_set_new(message, "tool_calls", calls);
+    }
+    json_object_set(call, "id", json_object_get(made, "call_id"));
+    json_object_set(call, "name", json_object_get(made, "name"));
+    json_object_set(call, "arguments", json_object_get(made, "arguments"));
+    json_array_append_new(calls, call);
+    note_call(t, made);
+    json_decref(made);
+    return ERR_OK;
+}
+
+static void add_output(struct turn *t, const char *call_id, struct str text)
+{
+    struct str name = json_str(json_object_get(t->calls, call_id));
+    messages_add(t, "tool", text, name);
+    json_t *message = json_array_get(t->messages, json_array_size(t->messages) - 1);
+    json_object_set_new(message, "tool_call_id", json_string(call_id));
+    json_object_set_new(t->calls, call_id, json_true());
+}
+
+static enum err_code output_item(struct turn *t, const json_t *item, const char *path, struct err *err)
+{
+    json_t *made;
+    struct buf text = { 0 };
+    enum err_code code = item_normalise(&made, item, path, &t->arena, err);
+    if (code)
+        return code;
+    const char *call_id = json_string_value(json_object_get(made, "call_id"));
+    if (!json_object_get(t->calls, call_id))
+        code = err_set(err, ERR_INVALID_VALUE, arena_printf(&t->arena, "%s.call_id", path),
+                       "No tool call found for function call output with call_id %s.", call_id);
+    if (!code)
+        code = content_text(t, json_object_get(made, "output"), arena_printf(&t->arena, "%s.output", path),
+                            &text, err);
+    if (!code)
+        add_output(t, call_id, buf_str(&text));
+    buf_free(&text);
+    json_decref(made);
+    return code;
+}
+
+void messages_note_calls(struct turn *t, const json_t *items)
+{
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *item = json_array_get(items, i);
+        if (str_is(json_str(json_object_get(item, "type")), "function_call"))
+            note_call(t, item);
+    }
+}
+
+enum err_code messages_check_calls(const struct turn *t, struct err *err)
+{
+    const char *call_id;
+    json_t *state;
+    json_object_foreach(t->calls, call_id, state)
+    {
+        if (json_is_string(state))
+            return err_set(err, ERR_BAD_REQUEST, "input", "No tool output found for function call %s.",
+                           call_id);
+    }
+    return ERR_OK;
+}
+
+/* --- items of every type ---------------------------------------------------------------------------------- */
+
+/* What other tools did in earlier turns: its results stand in the messages that came of it, and a model that does not know
+ * the tool could make nothing of the call. */
+static enum err_code opaque_item(struct turn *t, const json_t *item, const char *path, struct err *err)
+{
+    (void)t, (void)item, (void)path, (void)err;
+    return ERR_OK;
 }
 
 /* All items of the API, so that one which is not built is told apart from one that does not exist. */
@@ -210,34 +259,34 @@ static const struct item_kind {
     { "message", message_item },
     { "reasoning", reasoning_item },
     { "item_reference", reference_item },
-    { "function_call", NULL },
-    { "function_call_output", NULL },
+    { "function_call", call_item },
+    { "function_call_output", output_item },
     { "custom_tool_call", NULL },
     { "custom_tool_call_output", NULL },
     { "compaction", NULL },
     { "compaction_trigger", NULL },
     { "configuration_update", NULL },
-    { "web_search_call", NULL },
-    { "file_search_call", NULL },
-    { "code_interpreter_call", NULL },
-    { "image_generation_call", NULL },
-    { "computer_call", NULL },
-    { "computer_call_output", NULL },
-    { "local_shell_call", NULL },
-    { "local_shell_call_output", NULL },
-    { "shell_call", NULL },
-    { "shell_call_output", NULL },
-    { "apply_patch_call", NULL },
-    { "apply_patch_call_output", NULL },
-    { "mcp_list_tools", NULL },
-    { "mcp_approval_request", NULL },
-    { "mcp_approval_response", NULL },
-    { "mcp_call", NULL },
-    { "tool_search_call", NULL },
-    { "tool_search_output", NULL },
-    { "additional_tools", NULL },
-    { "program", NULL },
-    { "program_output", NULL },
+    { "web_search_call", opaque_item },
+    { "file_search_call", opaque_item },
+    { "code_interpreter_call", opaque_item },
+    { "image_generation_call", opaque_item },
+    { "computer_call", opaque_item },
+    { "computer_call_output", opaque_item },
+    { "local_shell_call", opaque_item },
+    { "local_shell_call_output", opaque_item },
+    { "shell_call", opaque_item },
+    { "shell_call_output", opaque_item },
+    { "apply_patch_call", opaque_item },
+    { "apply_patch_call_output", opaque_item },
+    { "mcp_list_tools", opaque_item },
+    { "mcp_approval_request", opaque_item },
+    { "mcp_approval_response", opaque_item },
+    { "mcp_call", opaque_item },
+    { "tool_search_call", opaque_item },
+    { "tool_search_output", opaque_item },
+    { "additional_tools", opaque_item },
+    { "program", opaque_item },
+    { "program_output", opaque_item },
 };
 
 static enum err_code unknown_item(struct err *err, const char *param, struct str got)
@@ -277,6 +326,18 @@ static enum err_code add_item(struct turn *t, const json_t *item, const char *pa
     return unknown_item(err, param, name);
 }
 
+/* Compaction items are opened first: what they hold stands where it once stood. */
+static enum err_code add_items(struct turn *t, const json_t *items, const char *path, struct err *err)
+{
+    json_t *expanded;
+    enum err_code code = compaction_expand(&expanded, t->api, str_from(t->owner.id), items,
+                                           compaction_room(t), &t->arena, err);
+    for (size_t i = 0; !code && i < json_array_size(expanded); i++)
+        code = add_item(t, json_array_get(expanded, i), arena_printf(&t->arena, "%s[%zu]", path, i), err);
+    json_decref(expanded);
+    return code;
+}
+
 enum err_code messages_from_input(struct turn *t, const json_t *input, struct err *err)
 {
     size_t before = json_array_size(t->messages);
@@ -286,13 +347,20 @@ enum err_code messages_from_input(struct turn *t, const json_t *input, struct er
     }
     if (!json_is_array(input))
         return field_type_error(err, "input", "a string or an array of items", input);
-    enum err_code code = field_array_check(err, "input", json_array_size(input), 1, SIZE_MAX);
-    for (size_t i = 0; i < json_array_size(input) && !code; i++)
-        code = add_item(t, json_array_get(input, i), arena_printf(&t->arena, "input[%zu]", i), err);
-    if (!code && json_array_size(t->messages) == before)
+    /* Nothing new is fine behind what was said before. */
+    size_t least = t->previous.len || t->conversation.len ? 0 : 1;
+    enum err_code code = field_array_check(err, "input", json_array_size(input), least, SIZE_MAX);
+    if (!code)
+        code = add_items(t, input, "input", err);
+    if (!code && json_array_size(t->messages) == before && least)
         code =
             err_set(err, ERR_INVALID_VALUE, "input", "Invalid 'input': there is no message in it to answer.");
     return code;
+}
+
+enum err_code messages_from_history(struct turn *t, const json_t *items, const char *path, struct err *err)
+{
+    return add_items(t, items, path, err);
 }
 
 /* --- chat messages ---------------------------------------------------------------------------------------- */
@@ -351,7 +419,6 @@ const struct field_table message_tables[] = {
     { "input[]", item_message_rows, ARRAY_LEN(item_message_rows) },
     { "input[] (reasoning)", item_reasoning_rows, ARRAY_LEN(item_reasoning_rows) },
     { "input[] (item_reference)", item_reference_rows, ARRAY_LEN(item_reference_rows) },
-    { "content[]", part_rows, ARRAY_LEN(part_rows) },
     { "messages[]", chat_message_rows, ARRAY_LEN(chat_message_rows) },
     { NULL, NULL, 0 },
 };

@@ -76,41 +76,41 @@ static void put_names(struct json_writer *w, const char *name, const struct tier
     buf_free(&prefixed);
 }
 
-void models_list(struct api *a, struct http_exchange *x)
+void models_list(const struct call *c)
 {
-    const struct engine_info *engine = engine_info(conductor_engine(a->conductor));
+    const struct engine_info *engine = engine_info(conductor_engine(c->api->conductor));
     struct buf body = { 0 };
     struct json_writer w = { .out = &body };
     jw_begin_object(&w);
     put_text(&w, "object", "list");
     jw_key(&w, "data");
     jw_begin_array(&w);
-    for (size_t i = 0; i < a->cfg->n_tiers; i++) {
-        const struct tier *tier = &a->cfg->tiers[i];
+    for (size_t i = 0; i < c->api->cfg->n_tiers; i++) {
+        const struct tier *tier = &c->api->cfg->tiers[i];
         put_names(&w, tier->name, tier, engine);
         for (size_t k = 0; tier->aliases && tier->aliases[k]; k++)
             put_names(&w, tier->aliases[k], tier, engine);
     }
     jw_end_array(&w);
     jw_end_object(&w);
-    reply_json(x, 200, &body);
+    reply_json(c->x, 200, &body);
     buf_free(&body);
 }
 
-void models_get(struct api *a, struct http_exchange *x)
+void models_get(const struct call *c)
 {
-    struct str id = http_path_arg(x, 0);
-    const struct tier *tier = config_tier(a->cfg, id);
+    struct str id = http_path_arg(c->x, 0);
+    const struct tier *tier = config_tier(c->api->cfg, id);
     struct err err;
     struct buf body = { 0 };
     struct json_writer w = { .out = &body };
     if (!tier) {
         err_set(&err, ERR_MODEL_NOT_FOUND, "model",
                 "The model '%.*s' does not exist or you do not have access to it.", STR_ARG(id));
-        reply_error(x, &err);
+        reply_error(c->x, &err);
         return;
     }
-    put_model(&w, id, tier, engine_info(conductor_engine(a->conductor)));
-    reply_json(x, 200, &body);
+    put_model(&w, id, tier, engine_info(conductor_engine(c->api->conductor)));
+    reply_json(c->x, 200, &body);
     buf_free(&body);
 }

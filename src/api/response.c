@@ -58,6 +58,14 @@ static void put_message(struct json_writer *w, const struct turn *t, const struc
     jw_end_array(w);
 }
 
+/* The thought for a client that keeps its own history. Sealed once, so that all who show it show the same. */
+static void put_seal(struct json_writer *w, const struct turn *t, const struct job_item *item)
+{
+    if (!t->seal->len)
+        seal_put(t->api->seal, str_from(t->owner.id), "reasoning", buf_str(&item->thought), t->seal);
+    put_string(w, "encrypted_content", buf_str(t->seal));
+}
+
 /* No summary was asked for: no text, an empty array. */
 static void put_summary(struct json_writer *w, const struct job_item *item, bool added)
 {
@@ -84,6 +92,8 @@ void put_item(struct json_writer *w, const struct turn *t, const struct job_view
         put_message(w, t, job, item, added);
     else
         put_summary(w, item, added);
+    if (!message && t->sealed && item->done && !added)
+        put_seal(w, t, item);
     jw_end_object(w);
 }
 
@@ -108,6 +118,7 @@ static void put_output(struct json_writer *w, const struct turn *t, const struct
 static const char *status_name(enum job_status status)
 {
     switch (status) {
+    case JOB_QUEUED: return "queued";
     case JOB_IN_PROGRESS: return "in_progress";
     case JOB_COMPLETED: return "completed";
     case JOB_INCOMPLETE: return "incomplete";
@@ -166,6 +177,26 @@ static void put_usage(struct json_writer *w, const struct job_view *job)
 
 /* --- what was asked ----------------------------------------------------------------------------------------- */
 
+static void put_id_or_null(struct json_writer *w, const char *key, struct str id)
+{
+    jw_key(w, key);
+    if (id.len)
+        jw_string(w, id);
+    else
+        jw_null(w);
+}
+
+static void put_conversation(struct json_writer *w, const struct turn *t)
+{
+    if (!t->conversation.len) {
+        jw_null(w);
+        return;
+    }
+    jw_begin_object(w);
+    put_string(w, "id", t->conversation);
+    jw_end_object(w);
+}
+
 /* Keys whose feature is not built have the one value that the request could ask for. */
 static void put_asked(struct json_writer *w, const struct turn *t, const struct job_view *job)
 {
@@ -174,14 +205,16 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     put_int_or_null(w, "max_tool_calls", t->echo.max_tool_calls);
     jw_key(w, "parallel_tool_calls");
     jw_bool(w, t->echo.parallel_tool_calls);
-    put_text(w, "previous_response_id", NULL);
+    put_id_or_null(w, "previous_response_id", t->previous);
+    jw_key(w, "conversation");
+    put_conversation(w, t);
     jw_key(w, "reasoning");
     jw_begin_object(w);
     put_text(w, "effort", effort_names[t->effort]);
     put_text(w, "summary", t->echo.summary >= 0 ? summary_names[t->echo.summary] : NULL);
     jw_end_object(w);
-    put_raw(w, "store", STR("false"));
-    put_raw(w, "background", STR("false"));
+    put_raw(w, "store", t->store ? STR("true") : STR("false"));
+    put_raw(w, "background", t->background ? STR("true") : STR("false"));
     jw_key(w, "temperature"); /* the values used, asked for or not */
     jw_real(w, job->plan->temperature);
     jw_key(w, "top_p");
@@ -194,7 +227,7 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     jw_value(w, t->tools.choice);
     jw_key(w, "tools");
     jw_value(w, t->tools.list);
-    put_text(w, "truncation", "disabled");
+    put_text(w, "truncation", t->truncate ? "auto" : "disabled");
     put_text(w, "service_tier", "default");
     if (t->metadata) {
         jw_key(w, "metadata");
@@ -204,6 +237,9 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     }
     put_string_or_null(w, "safety_identifier", t->echo.safety_identifier);
     put_string_or_null(w, "prompt_cache_key", t->echo.prompt_cache_key);
+    const json_t *prompt = json_object_get(t->doc, "prompt");
+    if (json_is_object(prompt))
+        put_value(w, "prompt", prompt);
     if (t->echo.user.set)
         put_string_or_null(w, "user", t->echo.user);
 }

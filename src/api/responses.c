@@ -5,7 +5,8 @@
  * FIELD_UNBUILT is refused by name unless its value asks for nothing. docs/api.md is checked against the rows.
  * Some typed rows exist to be checked further down, because more than one of their values means "nothing".
  *
- * store: nothing is kept by this version, so replies say store:false whatever was asked; see docs/api.md.
+ * What a response goes on from comes first in its conversation: instructions, then earlier responses or the
+ * conversation's items, then the input. Instructions of earlier responses are not inherited.
  *
  * Threads: http's workers.
  */
@@ -22,9 +23,10 @@ static const char *const service_tiers[] = { "auto",  "default", "flex",      "p
                                              "scale", "fast",    "ultrafast", NULL };
 
 struct responses_body {
-    struct field_string model, instructions, user, safety_identifier, prompt_cache_key;
-    struct field_json input, reasoning, text, tools, tool_choice, metadata, include, stream_options, stop;
-    struct field_bool store, stream, parallel_tool_calls, ignore_eos;
+    struct field_string model, instructions, user, safety_identifier, prompt_cache_key, previous_response_id;
+    struct field_json input, reasoning, text, tools, tool_choice, metadata, include, stream_options, stop,
+        conversation, prompt;
+    struct field_bool store, stream, background, parallel_tool_calls, ignore_eos;
     struct field_int max_output_tokens, max_tool_calls, seed, top_logprobs;
     struct field_real temperature, top_p;
     struct field_enum truncation, service_tier;
@@ -56,10 +58,10 @@ static const struct field responses_rows[] = {
     { FIELD_ROW(ANY, responses_body, stop) },
     { FIELD_ROW(BOOL, responses_body, ignore_eos) },
     { FIELD_ROW(INT, responses_body, top_logprobs), .min = 0, .max = ENGINE_TOP_LOGPROBS_MAX },
-    FIELD_LATER("previous_response_id"),
-    FIELD_LATER("conversation"),
-    FIELD_LATER("background"),
-    FIELD_LATER("prompt"),
+    { FIELD_ROW(BOOL, responses_body, background) },
+    { FIELD_ROW(STRING, responses_body, previous_response_id) },
+    { FIELD_ROW(ANY, responses_body, conversation) },
+    { FIELD_ROW(OBJECT, responses_body, prompt) }, /* what it gives was put into the body by prompt_apply */
     FIELD_LATER("presence_penalty"),
     FIELD_LATER("frequency_penalty"),
     FIELD_LATER("context_management"),
@@ -90,8 +92,7 @@ static enum err_code read_reasoning(struct turn *t, const json_t *reasoning, str
 {
     enum err_code code =
         fields_decode(reasoning, reasoning_rows, ARRAY_LEN(reasoning_rows), "reasoning", r, &t->arena, err);
-    if (!code && r->context.value == 2)
-        code = refuse_unsupported(err, "reasoning.context", "all_turns", NULL);
+    t->all_turns = r->context.set && r->context.value == 2;
     return code;
 }
 
@@ -148,9 +149,11 @@ static enum err_code check_text(struct turn *t, const json_t *text, struct err *
 }
 
 struct stream_options_body {
-    struct field_bool unused;
+    struct field_bool include_obfuscation;
 };
-static const struct field stream_options_rows[] = { FIELD_LATER("include_obfuscation") };
+static const struct field stream_options_rows[] = {
+    { FIELD_ROW(BOOL, stream_options_body, include_obfuscation) },
+};
 
 static enum err_code check_stream_options(struct turn *t, const json_t *options, struct err *err)
 {
@@ -160,13 +163,14 @@ static enum err_code check_stream_options(struct turn *t, const json_t *options,
     if (!code && !t->stream)
         code = err_set(err, ERR_INVALID_VALUE, "stream_options",
                        "The 'stream_options' parameter is only allowed when 'stream' is enabled.");
+    t->obfuscate = b.include_obfuscation.value;
     return code;
 }
 
 /* What a reply could include besides. Parts of items that this version never makes change nothing. */
 static const struct include_kind {
     const char *name;
-    enum { INCLUDE_NOTHING, INCLUDE_LOGPROBS, INCLUDE_UNBUILT } does;
+    enum { INCLUDE_NOTHING, INCLUDE_LOGPROBS, INCLUDE_SEALED, INCLUDE_UNBUILT } does;
 } include_kinds[] = {
     { "message.input_image.image_url", INCLUDE_NOTHING },
     { "computer_call_output.output.image_url", INCLUDE_NOTHING },
@@ -175,7 +179,7 @@ static const struct include_kind {
     { "web_search_call.action.sources", INCLUDE_NOTHING },
     { "code_interpreter_call.outputs", INCLUDE_NOTHING },
     { "message.output_text.logprobs", INCLUDE_LOGPROBS },
-    { "reasoning.encrypted_content", INCLUDE_UNBUILT },
+    { "reasoning.encrypted_content", INCLUDE_SEALED },
     { "thinkd.trace", INCLUDE_UNBUILT },
 };
 
@@ -196,6 +200,7 @@ static enum err_code read_include(struct turn *t, const json_t *include, struct 
         if (k == ARRAY_LEN(include_kinds))
             return field_value_error(err, param, name, names);
         t->logprobs |= include_kinds[k].does == INCLUDE_LOGPROBS;
+        t->sealed |= include_kinds[k].does == INCLUDE_SEALED;
         if (include_kinds[k].does == INCLUDE_UNBUILT)
             return refuse_unsupported(err, param, include_kinds[k].name, NULL);
     }
@@ -211,12 +216,109 @@ static enum err_code check_options(struct turn *t, const struct responses_body *
         code = check_text(t, b->text.value, err);
     if (!code && b->stream_options.set)
         code = check_stream_options(t, b->stream_options.value, err);
-    if (!code && b->truncation.set && b->truncation.value == 0)
-        code = refuse_unsupported(err, "truncation", "auto", NULL);
     if (!code && b->include.set)
         code = read_include(t, b->include.value, err);
     if (!code)
         code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
+    return code;
+}
+
+/* --- what it goes on from ------------------------------------------------------------------------------------- */
+
+/* "conv_..." or {"id": "conv_..."}. */
+static enum err_code read_conversation(struct turn *t, const json_t *conversation, struct err *err)
+{
+    const json_t *id = json_is_object(conversation) ? json_object_get(conversation, "id") : conversation;
+    const char *param = json_is_object(conversation) ? "conversation.id" : "conversation";
+    if (json_is_object(conversation) && !id)
+        return field_missing_error(err, param);
+    if (!json_is_string(id))
+        return field_type_error(err, param, "a string", id);
+    t->conversation = arena_str(&t->arena, json_str(id));
+    return ERR_OK;
+}
+
+static enum err_code read_keeping(struct turn *t, const struct responses_body *b, struct err *err)
+{
+    t->store = b->store.set ? b->store.value : !asked_as_aimlapi(t->api->cfg);
+    t->background = b->background.value;
+    t->truncate = b->truncation.set && b->truncation.value == 0;
+    t->previous = b->previous_response_id.value;
+    if (t->background && !t->store)
+        return err_set(err, ERR_INVALID_VALUE, "background",
+                       "Background responses are kept in the store: 'background' needs 'store' to be true.");
+    if (b->conversation.set && t->previous.len)
+        return err_set(err, ERR_INVALID_VALUE, "previous_response_id",
+                       "'previous_response_id' and 'conversation' cannot be used together.");
+    return b->conversation.set ? read_conversation(t, b->conversation.value, err) : ERR_OK;
+}
+
+/* What was said before: earlier responses, or the conversation's items. */
+static enum err_code add_history(struct turn *t, struct err *err)
+{
+    json_t *items = json_array();
+    enum err_code code = ERR_OK;
+    const char *param = t->previous.len ? "previous_response_id" : "conversation";
+    if (t->previous.len && !(t->lane && lane_history(t->lane, t->previous, items)))
+        code = history_items(t->api, &t->owner, t->previous, items, &t->arena, err);
+    else if (t->conversation.len)
+        code = conversation_items(t->api, &t->owner, t->conversation, 0, items, &t->arena, err);
+    if (!code)
+        code = messages_from_history(t, items, param, err);
+    t->history = items;
+    return code;
+}
+
+/* References become what they name, so that what was kept stays whole whatever is deleted later. The prompt has looked
+ * them up already: only reasoning may be missing, which it left out too. */
+static enum err_code keep_references(struct turn *t, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (size_t i = json_array_size(t->input); i-- > 0 && !code;) {
+        const json_t *item = json_array_get(t->input, i);
+        json_t *found = NULL;
+        if (!str_is(json_str(json_object_get(item, "type")), "item_reference"))
+            continue;
+        code = item_find(t->api, &t->owner, json_str(json_object_get(item, "id")), &found, &t->arena, err);
+        if (code == ERR_NOT_FOUND) {
+            json_array_remove(t->input, i);
+            code = ERR_OK;
+        } else if (!code) {
+            item_new_id(found, &t->arena);
+            json_array_set_new(t->input, i, found);
+        }
+    }
+    return code;
+}
+
+/* The request's own items, as the store keeps them. */
+static enum err_code keep_input(struct turn *t, const json_t *input, struct err *err)
+{
+    enum err_code code = items_normalise(&t->input, input, "input", &t->arena, err);
+    if (!code)
+        code = keep_references(t, err);
+    if (!code && t->conversation.len)
+        code = conversation_fresh_ids(t->api, &t->owner, t->input, &t->arena, err);
+    return code;
+}
+
+/* A job that is built again has its whole conversation already. */
+static enum err_code read_messages(struct turn *t, const struct responses_body *b, struct err *err)
+{
+    bool history = t->previous.len || t->conversation.len;
+    if (t->row)
+        return ERR_OK;
+    if (!b->input.set && !history && !t->counts)
+        return field_missing_error(err, "input");
+    if (b->instructions.set)
+        messages_add(t, "system", b->instructions.value, STR(""));
+    enum err_code code = history ? add_history(t, err) : ERR_OK;
+    if (!code && b->input.set)
+        code = messages_from_input(t, b->input.value, err);
+    if (!code)
+        code = messages_check_calls(t, err);
+    if (!code && (t->store || t->lane) && !t->counts && b->input.set)
+        code = keep_input(t, b->input.value, err);
     return code;
 }
 
@@ -230,8 +332,8 @@ static void keep_for_reply(struct turn *t, const struct responses_body *b)
     t->echo.max_tool_calls = b->max_tool_calls;
     if (b->parallel_tool_calls.set)
         t->echo.parallel_tool_calls = b->parallel_tool_calls.value;
-    if (!b->max_output_tokens.set && t->api->cfg->max_output_tokens > 0)
-        t->echo.max_output_tokens = (struct field_int){ true, t->api->cfg->max_output_tokens };
+    if (!b->max_output_tokens.set && default_output_tokens(t->api->cfg) > 0)
+        t->echo.max_output_tokens = (struct field_int){ true, default_output_tokens(t->api->cfg) };
     t->ask.output_tokens_max = t->echo.max_output_tokens.value; /* 0: not set */
 }
 
@@ -239,27 +341,24 @@ static enum err_code decode(struct turn *t, struct err *err)
 {
     struct responses_body b = { 0 };
     struct reasoning_body r = { 0 };
-    enum err_code code =
-        fields_decode(t->doc, responses_rows, ARRAY_LEN(responses_rows), "", &b, &t->arena, err);
+    enum err_code code = t->row ? ERR_OK : prompt_apply(t->api, t->doc, &t->arena, err);
+    if (!code)
+        code = fields_decode(t->doc, responses_rows, ARRAY_LEN(responses_rows), "", &b, &t->arena, err);
     if (code)
         return code;
-    if (!b.input.set)
-        return field_missing_error(err, "input");
-    t->stream = b.stream.value;
+    t->stream = b.stream.value || t->lane;
     if (b.reasoning.set && (code = read_reasoning(t, b.reasoning.value, &r, err)))
         return code;
     if ((code = turn_set_model(t, b.model.value, r.mode.set && r.mode.value == 1, err)) ||
-        (code = check_options(t, &b, err)) || (code = turn_set_metadata(t, b.metadata.value, err)) ||
-        (code = turn_set_stops(t, b.stop.value, err)))
+        (code = read_keeping(t, &b, err)) || (code = check_options(t, &b, err)) ||
+        (code = turn_set_metadata(t, b.metadata.value, err)) || (code = turn_set_stops(t, b.stop.value, err)))
         return code;
     t->ignore_eos = b.ignore_eos.value;
     t->top_logprobs = (int)b.top_logprobs.value;
     set_reasoning(t, &r);
     turn_set_sampling(t, b.temperature, b.top_p, b.seed);
     keep_for_reply(t, &b);
-    if (b.instructions.set)
-        messages_add(t, "system", b.instructions.value, STR(""));
-    return messages_from_input(t, b.input.value, err);
+    return read_messages(t, &b, err);
 }
 
 static void reply(struct turn *t, const struct job_view *job, struct buf *body)
@@ -268,21 +367,22 @@ static void reply(struct turn *t, const struct job_view *job, struct buf *body)
     put_response(&w, t, job);
 }
 
-void responses_create(struct api *a, struct http_exchange *x)
+const struct turn_kind responses_kind = {
+    .path = "v1/responses",
+    .endpoint = ENDPOINT_RESPONSES,
+    .id_prefix = "resp_",
+    .input_param = "input",
+    .prompt_member = "input",
+    .logprobs_param = "include",
+    .decode = decode,
+    .prepare = turn_prepare_chat,
+    .encode = events_encode,
+    .reply = reply,
+};
+
+void responses_create(const struct call *c)
 {
-    static const struct turn_kind kind = {
-        .path = "v1/responses",
-        .endpoint = ENDPOINT_RESPONSES,
-        .id_prefix = "resp_",
-        .input_param = "input",
-        .prompt_member = "input",
-        .logprobs_param = "include",
-        .decode = decode,
-        .prepare = turn_prepare_chat,
-        .put = events_put,
-        .reply = reply,
-    };
-    turn_run(a, x, &kind);
+    turn_run(c, &responses_kind);
 }
 
 const struct field_table responses_tables[] = {

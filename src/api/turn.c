@@ -23,54 +23,66 @@
 
 /* --- life ----------------------------------------------------------------------------------------- */
 
-static struct turn *turn_open(struct api *a, struct http_exchange *x, const struct turn_kind *kind)
+static struct turn *turn_open(struct api *a, const struct turn_kind *kind)
 {
     struct turn *t = mem_zalloc(sizeof *t);
     t->api = a;
-    t->x = x;
     t->kind = kind;
     atomic_init(&t->refs, 1);
     t->messages = json_array();
     t->choices = 1;
     t->echo.summary = -1;
     t->echo.parallel_tool_calls = true;
-    t->created_s = clock_wall_s();
+    t->created_ms = clock_wall_ms();
+    t->created_s = t->created_ms / 1000;
+    t->seal = arena_alloc(&t->arena, sizeof *t->seal);
     char digits[ID_HEX_DIGITS + 1];
     rng_os_hex(digits, ID_HEX_DIGITS);
     snprintf(t->id, sizeof t->id, "%s%s", kind->id_prefix, digits);
     return t;
 }
 
-static void turn_unref(struct turn *t)
+struct turn *turn_ref(struct turn *t)
 {
-    if (atomic_fetch_sub(&t->refs, 1) > 1)
+    atomic_fetch_add(&t->refs, 1);
+    return t;
+}
+
+void turn_unref(struct turn *t)
+{
+    if (!t || atomic_fetch_sub(&t->refs, 1) > 1)
         return;
+    for (size_t i = 0; i < t->n_prompts; i++) /* the job has its own references */
+        engine_prompt_unref(t->prompts[i]);
+    access_give(t->api->access, &t->place, 0); /* given back already, unless a way out forgot it */
     tools_free(&t->tools);
     json_decref(t->messages);
+    json_decref(t->calls);
+    json_decref(t->input);
+    json_decref(t->history);
     json_decref(t->doc);
     buf_free(&t->frame);
+    buf_free(&t->request);
+    buf_free(&t->final);
+    buf_free(t->seal);
     arena_free(&t->arena);
     mem_free(t);
 }
 
-/* Loop thread. Never called after the exchange was answered, so t is alive. */
-static void client_gone(void *ctx)
+void turn_cancel(struct turn *t)
 {
-    struct turn *t = ctx;
     atomic_store(&t->gone, true);
     if (atomic_load(&t->submitted))
         job_cancel(t->api->conductor, t->job_id);
 }
 
-/* --- the job ---------------------------------------------------------------------------------------- */
-
-static enum err_code decode(struct turn *t, struct err *err)
+/* Loop thread. Never called after the exchange was answered, so t is alive. */
+static void client_gone(void *ctx)
 {
-    enum err_code code = json_read(&t->doc, http_body(t->x), err);
-    if (!code)
-        code = t->kind->decode(t, err);
-    return code;
+    turn_cancel(ctx);
 }
+
+/* --- the job ---------------------------------------------------------------------------------------- */
 
 /* The engine speaks of prompts; the caller hears which of its fields is meant, in the words its API has for it:
  * Responses gives no numbers, the others give both, as the engine does. */
@@ -99,22 +111,102 @@ static enum err_code check_window(const struct turn *t, const struct engine_prom
     return turn_prompt_error(t, t->kind->input_param, err);
 }
 
+static enum err_code open_prompt(struct turn *t, const json_t *messages, struct err *err)
+{
+    const struct engine_chat chat = {
+        .messages = messages,
+        .effort = effort_names[t->effort],
+        .think = t->effort != EFFORT_NONE,
+    };
+    struct engine_prompt *p;
+    enum err_code code = engine_prompt_open(&p, conductor_engine(t->api->conductor), &chat, err);
+    if (!code && (code = check_window(t, p, err)))
+        engine_prompt_unref(p);
+    if (!code)
+        t->prompts[t->n_prompts++] = p;
+    return code;
+}
+
+static bool is_system(const json_t *message)
+{
+    return str_is(json_str(json_object_get(message, "role")), "system");
+}
+
+static bool is_tool(const json_t *message)
+{
+    return str_is(json_str(json_object_get(message, "role")), "tool");
+}
+
+/* Where what must stay begins: the last message; with the calls that it answers, where it is a tool's. */
+static size_t tail_start(const json_t *messages)
+{
+    size_t i = json_array_size(messages);
+    i -= i > 0;
+    while (i > 0 && is_tool(json_array_get(messages, i)))
+        i--;
+    return i;
+}
+
+/* The messages without the first n of those that truncation may drop: neither system messages nor the tail. Outputs go with
+ * the calls before them. */
+static json_t *without_oldest(const json_t *messages, size_t n)
+{
+    json_t *kept = json_array();
+    size_t tail = tail_start(messages);
+    bool began = false;
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        json_t *m = json_array_get(messages, i);
+        bool dropped = i < tail && !is_system(m) && (n > 0 || (!began && is_tool(m)));
+        n -= dropped && n > 0;
+        began |= !dropped && !is_system(m);
+        if (!dropped)
+            json_array_append(kept, m);
+    }
+    return kept;
+}
+
+/* truncation auto: as few of the oldest messages go as have to. Fewer messages never make a longer prompt, so the least
+ * number is found by halving, a handful of renderings also for a long history. */
+static enum err_code truncate_prompt(struct turn *t, struct err *err)
+{
+    size_t droppable = 0, low = 1, tail = tail_start(t->messages);
+    for (size_t i = 0; i < tail; i++)
+        droppable += !is_system(json_array_get(t->messages, i));
+    size_t high = droppable;
+    enum err_code code = ERR_CONTEXT_LENGTH;
+    while (low <= high && high > 0) {
+        size_t n = (low + high) / 2;
+        json_t *kept = without_oldest(t->messages, n);
+        enum err_code tried = open_prompt(t, kept, err);
+        json_decref(kept);
+        if (tried && tried != ERR_CONTEXT_LENGTH)
+            return tried;
+        if (tried) {
+            low = n + 1;
+            continue;
+        }
+        high = n - 1;
+        code = ERR_OK;
+        if (t->n_prompts > 1) { /* a better one than before */
+            engine_prompt_unref(t->prompts[0]);
+            t->prompts[0] = t->prompts[--t->n_prompts];
+        }
+    }
+    return code;
+}
+
 /* Rendering and tokenising take milliseconds, which is why this runs on a worker. */
 enum err_code turn_prepare_chat(struct turn *t, struct err *err)
 {
     const struct engine *engine = conductor_engine(t->api->conductor);
-    const struct engine_chat chat = {
-        .messages = t->messages,
-        .effort = effort_names[t->effort],
-        .think = t->effort != EFFORT_NONE,
-    };
     t->ask.effort = t->effort;
     t->ask.choices = t->choices;
-    t->prompts = arena_alloc(&t->arena, sizeof *t->prompts);
-    enum err_code code = engine_prompt_open(&t->prompts[0], engine, &chat, err);
+    t->prompts = arena_array(&t->arena, 2, sizeof *t->prompts);
+    enum err_code code = open_prompt(t, t->messages, err);
+    if (code == ERR_CONTEXT_LENGTH && t->truncate)
+        code = truncate_prompt(t, err);
     if (code)
         return turn_prompt_error(t, t->kind->input_param, err);
-    t->n_prompts = 1;
     t->plan = reason_plan(t->tier, engine_info(engine), &t->ask, engine_prompt_tokens(t->prompts[0]));
     return ERR_OK;
 }
@@ -144,70 +236,166 @@ static enum err_code prepare(struct turn *t, struct err *err)
     return code ? code : check_logprobs(t, err);
 }
 
-/* Conductor's thread, the job's last call. Everything but the end of a stream was said in job_put. After the
- * exchange is answered client_gone is never called again, so the job's reference may go. */
-static void job_done(void *ctx, const struct job_view *job)
+/* --- what the job says: the conductor's thread ------------------------------------------------------- */
+
+void turn_write(struct turn *t, const char *event, struct str data)
 {
-    struct turn *t = ctx;
-    if (t->began) {
-        sse_frame(&t->frame, NULL, STR("[DONE]"));
-        http_stream_write(t->x, buf_str(&t->frame));
-        http_stream_end(t->x);
-    } else if (job->status == JOB_COMPLETED || job->status == JOB_INCOMPLETE) {
-        t->kind->reply(t, job, &t->frame);
-        reply_json(t->x, 200, &t->frame);
-    } else if (job->status == JOB_FAILED) {
-        reply_error(t->x, &job->err);
-    } else { /* cancelled: the client left and hears nothing, or the server stops */
-        struct err err;
-        err_set(&err, ERR_BUSY, NULL, "The server stopped before the answer was complete. Please try again.");
-        reply_error(t->x, &err);
-    }
-    turn_unref(t);
+    buf_clear(&t->frame);
+    sse_frame(&t->frame, event, data);
+    if (!atomic_load(&t->gone) && !http_stream_write(t->x, buf_str(&t->frame)))
+        turn_cancel(t); /* a reader too slow for its stream counts as one that left */
+    buf_clear(&t->frame);
 }
 
-/* Conductor's thread. The stream begins with the job's first event, which is as soon as the job is accepted: the
- * client learns the response's id long before the first token. */
+static struct err stopped_early(void)
+{
+    struct err err = { 0 };
+    err_set(&err, ERR_BUSY, NULL, "The server stopped before the answer was complete. Please try again.");
+    return err;
+}
+
+static void write_error(struct turn *t, const struct err *err)
+{
+    struct buf data = { 0 };
+    api_error_body(&data, err);
+    turn_write(t, NULL, buf_str(&data));
+    buf_free(&data);
+}
+
+void turn_write_failure(struct turn *t, const struct job_view *job)
+{
+    struct err err = job->status == JOB_CANCELLED ? stopped_early() : job->err;
+    write_error(t, &err);
+}
+
+/* The stream begins with the job's first event, which is as soon as the job is accepted: the client learns the response's
+ * id long before the first token. */
+static void begin_stream(struct turn *t)
+{
+    if (!t->began)
+        http_stream_begin(t->x);
+    t->began = true;
+}
+
 static void job_put(void *ctx, const struct job_event *ev, const struct job_view *job)
 {
     struct turn *t = ctx;
     if (!t->stream)
         return;
-    if (!t->began)
-        http_stream_begin(t->x);
-    t->began = true;
+    begin_stream(t);
     t->kind->put(t, ev, job);
 }
 
-void turn_write(struct turn *t, const struct job_view *job, const char *event, struct str data)
+/* The watcher of a stream whose events are encoded for the log. */
+static void watch_put(void *ctx, int64_t number, struct str json)
 {
-    buf_clear(&t->frame);
-    sse_frame(&t->frame, event, data);
-    if (!t->cut && !http_stream_write(t->x, buf_str(&t->frame))) {
-        t->cut = true; /* a reader too slow for its stream counts as one that left */
-        job_cancel(t->api->conductor, job->id);
+    struct turn *t = ctx;
+    (void)number;
+    if (t->lane) {
+        lane_event(t->lane, json);
+        return;
     }
+    begin_stream(t);
+    buf_clear(&t->frame);
+    stream_frame(&t->frame, json, t->obfuscate);
+    if (!atomic_load(&t->gone) && !http_stream_write(t->x, buf_str(&t->frame)))
+        turn_cancel(t);
     buf_clear(&t->frame);
 }
 
-void turn_write_failure(struct turn *t, const struct job_view *job)
+static void watch_end(void *ctx, enum job_watch_end why)
 {
-    struct err err = job->err;
-    struct buf data = { 0 };
-    if (job->status == JOB_CANCELLED)
-        err_set(&err, ERR_BUSY, NULL, "The server stopped before the answer was complete. Please try again.");
-    api_error_body(&data, &err);
-    turn_write(t, job, NULL, buf_str(&data));
-    buf_free(&data);
+    (void)ctx; /* the sink's last call follows, and says how it went */
+    (void)why;
 }
 
-/* Answers nothing when it fails; afterwards the exchange is the job's and must not be touched here: the job may
- * have answered it already. That is also why the listener for a client that leaves is set before the job exists, and why
- * the job's reference is taken before it is submitted. */
-static enum err_code submit(struct turn *t, struct err *err)
+static void end_stream(struct turn *t)
 {
-    struct conductor *c = t->api->conductor;
-    struct job_spec spec = {
+    buf_clear(&t->frame);
+    sse_frame(&t->frame, NULL, STR("[DONE]"));
+    http_stream_write(t->x, buf_str(&t->frame));
+    http_stream_end(t->x);
+}
+
+/* On the store's thread, or at once where there is nothing to store. After the exchange is answered client_gone is never
+ * called again, so the job's reference may go. */
+static void answer(void *ctx, const struct err *err)
+{
+    struct turn *t = ctx;
+    if (t->lane) {
+        lane_answered(t->lane, t, err);
+    } else if (t->began) {
+        if (err->code)
+            write_error(t, err);
+        end_stream(t);
+    } else if (err->code) {
+        reply_error(t->x, err);
+    } else {
+        reply_json(t->x, 200, &t->final);
+    }
+    turn_unref(t);
+}
+
+static void keep_answer(struct turn *t, const struct job_view *job)
+{
+    if (t->began)
+        t->kind->reply(t, job, &t->final);
+    struct store_tx *tx = store_tx_open();
+    t->kind->keep(t, buf_str(&t->final), tx);
+    store_commit(t->api->store, tx, answer, t);
+}
+
+/* The job's last call: everything but the end of a stream was said before. */
+static void job_done(void *ctx, const struct job_view *job)
+{
+    struct turn *t = ctx;
+    struct err err = { 0 };
+    bool answered = job->status == JOB_COMPLETED || job->status == JOB_INCOMPLETE;
+    /* Before the answer: who has read it may ask again at once. */
+    access_give(t->api->access, &t->place, job->input_tokens + job->output_tokens);
+    if (!t->x && !t->lane) { /* a background job's: who cares watches it, or is called */
+        access_charge(t->api->access, &t->owner, job->output_tokens); /* its request paid for the prompt */
+        webhooks_wake(t->api->webhooks);
+        turn_unref(t);
+        return;
+    }
+    if ((answered || t->lane) && !t->began && !t->final.len)
+        t->kind->reply(t, job, &t->final);
+    if (!answered && !t->began &&
+        !t->lane) /* cancelled: the client left and hears nothing, or the server stops */
+        err = job->status == JOB_FAILED ? job->err : stopped_early();
+    if (answered && t->store && t->kind->keep)
+        keep_answer(t, job);
+    else
+        answer(t, &err);
+}
+
+static void job_unstored(void *ctx, const struct job_view *job, const struct err *err)
+{
+    struct turn *t = ctx;
+    access_give(t->api->access, &t->place, job->input_tokens + job->output_tokens);
+    answer(t, err);
+}
+
+struct job_sink turn_sink(struct turn *t)
+{
+    bool kept = t->store && t->kind->encode;
+    return (struct job_sink){
+        .put = t->kind->put ? job_put : NULL,
+        .done = job_done,
+        .ctx = t,
+        .encode = t->kind->encode,
+        .begin = kept ? kept_begin : NULL,
+        .finish = kept ? kept_finish : NULL,
+        .unstored = kept ? job_unstored : NULL,
+    };
+}
+
+/* --- the job ----------------------------------------------------------------------------------------- */
+
+void turn_spec(const struct turn *t, struct job_spec *spec)
+{
+    *spec = (struct job_spec){
         .prompt = t->prompts[0],
         .prompts = t->prompts,
         .n_prompts = t->n_prompts,
@@ -223,11 +411,28 @@ static enum err_code submit(struct turn *t, struct err *err)
         .ignore_eos = t->ignore_eos,
         .seed = t->seed,
     };
-    memcpy(spec.stops, t->stops, sizeof spec.stops);
+    memcpy(spec->stops, t->stops, sizeof spec->stops);
+}
+
+/* Answers nothing when it fails; afterwards the exchange is the job's and must not be touched here: the job may
+ * have answered it already. That is also why the listener for a client that leaves is set before the job exists, and why
+ * the job's reference is taken before it is submitted. */
+static enum err_code submit(struct turn *t, struct err *err)
+{
+    struct conductor *c = t->api->conductor;
+    struct job_record record = { .name = str_from(t->id) };
+    struct job_watcher watcher = { .put = watch_put, .end = watch_end, .ctx = t };
+    struct job_spec spec;
+    turn_spec(t, &spec);
+    if (t->store && t->kind->encode)
+        spec.record = &record;
+    if (t->stream && t->kind->encode)
+        spec.watcher = &watcher;
     uint64_t id; /* not t->job_id: client_gone reads that one as soon as submitted is set */
-    http_on_gone(t->x, client_gone, t);
-    atomic_fetch_add(&t->refs, 1);
-    enum err_code code = job_submit(c, &spec, (struct job_sink){ job_put, job_done, t }, &id, err);
+    if (t->x)
+        http_on_gone(t->x, client_gone, t);
+    turn_ref(t);
+    enum err_code code = job_submit(c, &spec, turn_sink(t), &id, err);
     if (code) {
         atomic_fetch_sub(&t->refs, 1);
         return code == ERR_CONTEXT_LENGTH ? turn_prompt_error(t, t->kind->input_param, err) : code;
@@ -239,24 +444,106 @@ static enum err_code submit(struct turn *t, struct err *err)
     return ERR_OK;
 }
 
-void turn_run(struct api *a, struct http_exchange *x, const struct turn_kind *kind)
+/* The input may be megabytes and has become tokens; what the reply repeats stays. */
+static void drop_input(struct turn *t)
 {
-    struct turn *t = turn_open(a, x, kind);
-    struct err err = { 0 };
-    enum err_code code = decode(t, &err);
+    if (t->store && t->kind->encode)
+        kept_request(t);
+    json_object_del(t->doc, t->kind->prompt_member);
+    json_array_clear(t->messages);
+}
+
+/* From the decoded document to the job, or to the error. */
+static enum err_code run(struct turn *t, struct err *err)
+{
+    enum err_code code = t->kind->decode(t, err);
     if (!code)
-        code = prepare(t, &err);
-    struct engine_prompt **prompts = t->prompts;
-    size_t n_prompts = t->n_prompts;
+        code = prepare(t, err);
     if (!code) {
-        /* The input may be megabytes and has become tokens; what the reply repeats stays. */
-        json_object_del(t->doc, kind->prompt_member);
-        json_array_clear(t->messages);
-        code = submit(t, &err);
+        drop_input(t);
+        code = t->background ? background_accept(t, err) : submit(t, err);
     }
     if (code)
-        reply_error(x, &err);
-    for (size_t i = 0; i < n_prompts; i++) /* the job has its own references */
-        engine_prompt_unref(prompts[i]);
+        access_give(t->api->access, &t->place, 0); /* there is no job */
+    return code;
+}
+
+void turn_run(const struct call *c, const struct turn_kind *kind)
+{
+    struct turn *t = turn_open(c->api, kind);
+    struct err err = { 0 };
+    t->x = c->x;
+    t->owner = c->owner;
+    t->place = access_place_move(c->place);
+    enum err_code code = json_read(&t->doc, http_body(t->x), &err);
+    if (!code && c->deployment.len && json_is_object(t->doc) && !json_object_get(t->doc, "model"))
+        json_object_set_new(t->doc, "model", json_stringn(c->deployment.ptr, c->deployment.len));
+    if (!code)
+        code = run(t, &err);
+    if (code) {
+        access_give(t->api->access, &t->place, 0);
+        reply_error(c->x, &err);
+    }
     turn_unref(t);
+}
+
+void turn_run_lane(struct lane *lane, struct api *a, const struct access_owner *owner, json_t *doc,
+                   size_t bytes)
+{
+    struct turn *t = turn_open(a, &responses_kind);
+    struct err err = { 0 };
+    t->lane = lane;
+    t->owner = *owner;
+    t->doc = doc;
+    lane_begins(lane, t);
+    enum err_code code = access_take(a->access, owner, limits_estimate(bytes), &t->place, &err);
+    if (!code)
+        code = run(t, &err);
+    if (code)
+        lane_answered(lane, t, &err);
+    turn_unref(t);
+}
+
+enum err_code turn_count_tokens(const struct call *c, json_t *body, int64_t *tokens, struct err *err)
+{
+    struct turn *t = turn_open(c->api, &responses_kind);
+    t->owner = c->owner;
+    t->doc = json_incref(body);
+    t->counts = true;
+    *tokens = 0;
+    enum err_code code = t->kind->decode(t, err);
+    if (!code && json_array_size(t->messages)) {
+        code = turn_prepare_chat(t, err);
+        *tokens = code ? 0 : engine_prompt_tokens(t->prompts[0]);
+    }
+    turn_unref(t);
+    return code;
+}
+
+enum err_code turn_rebuild(struct turn **out, struct api *a, const struct turn_kind *kind,
+                           const struct store_job *row, struct err *err)
+{
+    struct turn *t = turn_open(a, kind);
+    json_t *request = NULL;
+    t->row = row;
+    snprintf(t->id, sizeof t->id, "%.*s", STR_ARG(row->id));
+    snprintf(t->owner.id, sizeof t->owner.id, "%.*s", STR_ARG(row->owner));
+    enum err_code code = json_read(&request, row->request, err);
+    if (!code) {
+        t->doc = json_incref(json_object_get(request, "body"));
+        json_array_extend(t->messages, json_object_get(request, "messages"));
+        t->input = json_incref(json_object_get(request, "input")); /* a conversation gains it at the end */
+        t->created_s = json_integer_value(json_object_get(request, "created_s"));
+        code = kind->decode(t, err);
+    }
+    if (!code)
+        code = prepare(t, err);
+    json_decref(request);
+    t->row = NULL;
+    if (code) {
+        turn_unref(t);
+        return code;
+    }
+    *out = t;
+    return ERR_OK;
 }

@@ -14,9 +14,9 @@ static const struct command commands[] = {
     { "serve", CMD_SERVE, "", "answer the Responses and Chat Completions APIs over HTTP",
       "Serves until SIGTERM or SIGINT, then lets running requests end (--stop-timeout-ms); a second signal "
       "ends it\n"
-      "at once. Without keys anyone may call, so only loopback addresses are served.\n"
-      "--data is made if it is missing and belongs to one server at a time; this version keeps nothing in it "
-      "yet.\n",
+      "at once. Without keys anyone may call, so only loopback addresses are served; 'thinkd keys' makes "
+      "keys.\n"
+      "--data is made if it is missing and belongs to one server at a time.\n",
       serve_run, NULL },
     { "ask", CMD_ASK, "[QUESTION...]", "ask one question and print the answer as it comes",
       "The question is the words given, or standard input for '-' and where there are no words.\n"
@@ -27,6 +27,16 @@ static const struct command commands[] = {
     { "exam", CMD_EXAM, "", "ask problems with known answers and report how many are right",
       "The problems are generated and were held out of the bundled model's training; --file asks your own.\n",
       exam_command, exam_list },
+    { "keys", CMD_KEYS, "create NAME | list | revoke NAME|ID", "make, list and revoke API keys",
+      "Keys are kept in --data, where a running server sees them within two seconds. A new key is shown "
+      "once: only\n"
+      "its hash is kept. Limits bind its owner; what is not given is the server's default.\n",
+      keys_run, NULL },
+    { "prompts", CMD_PROMPTS, "", "list the prompt templates and check them",
+      "Templates are files NAME@VERSION.yaml in the directory 'prompts' of --data; requests name them "
+      "pmpt_NAME.\n"
+      "The status is 1 when one of them is wrong.\n",
+      prompts_run, NULL },
     { "version", CMD_VERSION, "", "print the version, and what it was built with", "", version_run, NULL },
 };
 

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "job/job.h"
+#include "store/store.h"
 #include "json/json.h"
 
 #include <stdio.h>
@@ -27,6 +28,8 @@ int ask_run(const struct config *cfg);
 int models_run(const struct config *cfg);
 int exam_command(const struct config *cfg);
 void exam_list(struct buf *out); /* the families */
+int keys_run(const struct config *cfg);
+int prompts_run(const struct config *cfg);
 int version_run(const struct config *cfg);
 
 /* "thinkd: message" on standard error; gives the exit status that belongs to the code. */
@@ -88,7 +91,7 @@ enum err_code ask_from_config(struct ask *ask, const struct config *cfg, struct 
 
 /* The conductor and its engine as the configuration asks for them. */
 enum err_code local_conductor(struct conductor **out, const struct config *cfg, int64_t jobs_max,
-                              struct err *err);
+                              struct store *store, struct err *err);
 
 /* The two kinds of backend: struct backend holds one of them. */
 struct local;
@@ -125,11 +128,23 @@ void put_usage(struct buf *out,
 /* "[####....] 5/10  80.0% right  0:45 left" */
 void put_progress(struct buf *out, int64_t done, int64_t total, int64_t right, double eta_seconds);
 
-/* --- serve's directory --------------------------------------------------------------------------------- */
+/* --- the directory of what is kept ----------------------------------------------------------------------- */
 
-/* Makes path (mode 0700) if it is missing and locks it against a second server. *lock is a descriptor to
- * close at the end. ERR_CONFIG: no directory, not writable, in use. */
-enum err_code data_open(int *lock, const char *path, struct err *err);
+#define DATA_STORE "thinkd.db" /* the store's file in it */
+
+bool data_in_memory(const struct config *cfg); /* --data :memory: */
+/* Path of a file in the directory, or of the directory where name is NULL; not in memory. ERR_CONFIG: --data names none
+ * and the environment has no place for it. out is emptied first. */
+enum err_code data_path(struct buf *out, const struct config *cfg, const char *name, struct err *err);
+/* Makes the directory, mode 0700, and what is missing above it; hold: and locks it against a second server. *lock is a
+ * descriptor to close at the end, or -1. ERR_CONFIG: no directory, not writable, in use. In memory it does nothing. */
+enum err_code data_open(int *lock, const struct config *cfg, bool hold, struct err *err);
+/* The store in the directory that data_open has made, or in memory. beside: for its objects alone, whether or not a
+ * server runs on it. */
+enum err_code data_store(struct store **out, const struct config *cfg, bool beside, struct err *err);
+
+/* --- serve ------------------------------------------------------------------------------------------------- */
+
 /* The block printed when the server listens: URL, model, a line to try; as JSON, one object. */
 void serve_banner(struct buf *out, const char *url, const struct engine_info *engine, bool keys, bool json);
 

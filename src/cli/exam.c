@@ -15,10 +15,11 @@
 #include <signal.h>
 #include <string.h>
 
-#define ITEMS_DEFAULT  20
-#define SEED_DEFAULT   1
-#define BAR_CHARACTERS 24
-#define BAR_EVERY_MS   100
+#define ITEMS_DEFAULT     20
+#define SEED_DEFAULT      1
+#define IN_FLIGHT_DEFAULT 8
+#define BAR_CHARACTERS    24
+#define BAR_EVERY_MS      100
 
 static bool stop; /* set by the signal handler, read by the runner */
 
@@ -111,13 +112,18 @@ static enum err_code check_options(const struct config *cfg, struct err *err)
     return cli_no_args(cfg, "exam", err);
 }
 
+static int64_t in_flight(const struct config *cfg)
+{
+    return cfg->concurrency ? cfg->concurrency : IN_FLIGHT_DEFAULT;
+}
+
 static enum err_code run(const struct config *cfg, struct candidate *c, struct exam_report *report,
                          struct err *err)
 {
     struct bar bar = { 0 };
     struct exam_config exam = { .seed = cfg->seed ? (uint64_t)cfg->seed : SEED_DEFAULT,
                                 .items = cfg->items ? (int)cfg->items : ITEMS_DEFAULT,
-                                .threads = (int)cfg->concurrency,
+                                .threads = (int)in_flight(cfg),
                                 .families = cfg->families.items,
                                 .families_len = cfg->families.len,
                                 .file = cfg->file,
@@ -173,7 +179,7 @@ int exam_command(const struct config *cfg)
     if (!code)
         code = ask_from_config(&c.ask, cfg, &err);
     if (!code)
-        code = backend_open(&c.backend, cfg, cfg->concurrency, &err);
+        code = backend_open(&c.backend, cfg, in_flight(cfg), &err);
     if (!code)
         code = run(cfg, &c, &report, &err);
     if (!code)

@@ -61,7 +61,7 @@ static enum err_code read_cpu_mask(const char *names, unsigned *mask, struct err
 }
 
 enum err_code local_conductor(struct conductor **out, const struct config *cfg, int64_t jobs_max,
-                              struct err *err)
+                              struct store *store, struct err *err)
 {
     unsigned mask;
     enum err_code code = read_cpu_mask(cfg->cpu_mask, &mask, err);
@@ -78,14 +78,18 @@ enum err_code local_conductor(struct conductor **out, const struct config *cfg, 
                                     .speculation = strcmp(cfg->speculation, "off") == 0
                                                        ? SPECULATION_OFF
                                                        : SPECULATION_LOOKUP };
-    struct conductor_config conductor = { .engine = &engine, .jobs_max = jobs_max };
+    struct conductor_config conductor = { .engine = &engine,
+                                          .jobs_max = jobs_max,
+                                          .store = store,
+                                          .background_max = cfg->background_max,
+                                          .queue_max = cfg->queue_max };
     return conductor_open(out, &conductor, err);
 }
 
 enum err_code local_open(struct local **out, const struct config *cfg, int64_t asks_max, struct err *err)
 {
     struct local *l = mem_zalloc(sizeof *l);
-    enum err_code code = local_conductor(&l->conductor, cfg, asks_max, err);
+    enum err_code code = local_conductor(&l->conductor, cfg, asks_max, NULL, err);
     if (code) {
         local_close(l);
         return code;
@@ -289,7 +293,8 @@ enum err_code local_ask(struct local *l, const struct ask *ask, struct ask_sink 
     h->answer = a;
     atomic_init(&h->refs, 2);
     uint64_t id;
-    code = job_submit(l->conductor, &spec, (struct job_sink){ job_put, job_done, h }, &id, err);
+    code = job_submit(l->conductor, &spec, (struct job_sink){ .put = job_put, .done = job_done, .ctx = h },
+                      &id, err);
     engine_prompt_unref(spec.prompt);
     if (code) {
         unref(h); /* no sink call was or will be made */

@@ -1,10 +1,10 @@
 /*
  * serve.c - `thinkd serve`: wires the folders together and keeps the process in order.
  *
- *     config -> access -> conductor (engine) -> api -> http
+ *     config -> data -> store -> access -> conductor (engine) -> api -> http
  *
  * The order of opening is the order of dependence, and closing goes the other way: http has returned, so no
- * exchange is left; then the conductor ends, then what its sinks used.
+ * exchange is left; then the conductor ends, then what its sinks used; the store last, when nobody writes any more.
  *
  * Signals are the main thread's: it waits on a signalfd while http_run runs on the loop thread. The first SIGTERM or SIGINT
  * stops gracefully, the second ends the process at once. SIGPIPE is ignored: a client that leaves is an error
@@ -17,12 +17,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "fetch/fetch.h"
 #include "http/http.h"
+#include "store/store.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -30,6 +33,7 @@
 
 struct server {
     int lock; /* of --data, or -1 */
+    struct store *store;
     struct access *access;
     struct conductor *conductor;
     struct api *api;
@@ -39,7 +43,22 @@ struct server {
 
 static enum err_code open_conductor(struct server *s, const struct config *cfg, struct err *err)
 {
-    return local_conductor(&s->conductor, cfg, cfg->jobs_max, err);
+    return local_conductor(&s->conductor, cfg, cfg->jobs_max, s->store, err);
+}
+
+static enum err_code open_api(struct server *s, const struct config *cfg, struct err *err)
+{
+    struct buf dir = { 0 };
+    enum err_code code = data_in_memory(cfg) ? ERR_OK : data_path(&dir, cfg, NULL, err);
+    const struct api_config api = { .options = cfg,
+                                    .data = dir.len ? dir.ptr : NULL,
+                                    .access = s->access,
+                                    .store = s->store,
+                                    .conductor = s->conductor };
+    if (!code)
+        code = api_open(&s->api, &api, err);
+    buf_free(&dir);
+    return code;
 }
 
 static enum err_code open_http(struct server *s, const struct config *cfg, struct err *err)
@@ -63,24 +82,30 @@ static enum err_code open_http(struct server *s, const struct config *cfg, struc
 /* The cheap checks come first: a wrong key or a locked directory should not wait for a model to load. */
 static enum err_code open_server(struct server *s, const struct config *cfg, struct err *err)
 {
-    enum err_code code = access_open(&s->access, cfg, err);
-    if (!code && cfg->data)
-        code = data_open(&s->lock, cfg->data, err);
+    enum err_code code = data_open(&s->lock, cfg, true, err);
+    if (!code)
+        code = data_store(&s->store, cfg, false, err);
+    if (!code)
+        code = access_open(&s->access, cfg, s->store, err);
     if (!code)
         code = open_conductor(s, cfg, err);
     if (!code)
-        code = api_open(&s->api, cfg, s->access, s->conductor, err);
+        code = open_api(s, cfg, err);
     if (!code)
         code = open_http(s, cfg, err);
     return code;
 }
 
+/* The conductor tells the API of the jobs' ends, and what the API still has in hand asks the conductor: so that one is
+ * stopped before and freed behind it. */
 static void close_server(struct server *s)
 {
     http_close(s->http);
-    conductor_close(s->conductor);
+    conductor_stop(s->conductor);
     api_close(s->api);
+    conductor_close(s->conductor);
     access_close(s->access);
+    store_close(s->store);
     if (s->lock >= 0)
         close(s->lock);
 }
@@ -162,7 +187,7 @@ static void announce(const struct server *s, const struct config *cfg, int64_t s
     const struct engine_info *engine = engine_info(conductor_engine(s->conductor));
     const char *url = http_url(s->http);
     struct buf block = { 0 };
-    serve_banner(&block, url, engine, cfg->keys.len > 0, cfg->json);
+    serve_banner(&block, url, engine, access_asks(s->access), cfg->json);
     term_put(stdout, buf_str(&block));
     log_line(LOG_INFO, "serve", "listening url=%s model=%s start_ms=%.1f", url, engine->model,
              (double)(clock_mono_ns() - started_ns) / 1e6);
@@ -176,7 +201,8 @@ static int run_server(struct server *s, const struct config *cfg, int signals, i
     thread_start(&loop, "loop", run_loop, s);
     watch(s, signals);
     thread_join(&loop);
-    log_line(LOG_INFO, "serve", "stopped");
+    log_line(LOG_INFO, "serve", "stopped generated=%lld",
+             (long long)engine_tokens_generated(conductor_engine(s->conductor)));
     return CLI_OK;
 }
 
@@ -201,10 +227,12 @@ int serve_run(const struct config *cfg)
     enum err_code code = cli_no_args(cfg, "serve", &err);
     if (!code && (signals < 0 || s.ended < 0))
         code = err_set(&err, ERR_SERVER, NULL, "no descriptor for signals: %s.", strerror(errno));
+    fetch_start(); /* before there are threads */
     if (!code)
         code = open_server(&s, cfg, &err);
     status = code ? cli_fail(&err) : run_server(&s, cfg, signals, started_ns);
     close_server(&s);
+    fetch_stop();
     close(s.ended);
     close(signals);
     return status;

@@ -53,6 +53,12 @@ enum err_code tier_set(struct config *c, struct tier *t, struct str key, const s
                        bool list, const char *where, struct err *err);
 enum err_code tier_end(struct config *c, const struct tier *t, const char *where, struct err *err);
 
+/* --- YAML ------------------------------------------------------------------------------------------ */
+
+/* What libyaml found wrong, and the line of it; parser is a yaml_parser_t, and the text what it was given. */
+struct yaml_parser_s;
+const char *yaml_problem(const struct yaml_parser_s *parser, struct str text, size_t *line);
+
 /* --- sources --------------------------------------------------------------------------------------- */
 
 enum err_code config_yaml(struct config *c, struct str text, const char *name, const char *const *env,

@@ -16,7 +16,7 @@ static const struct {
     { "config", "FILE" }, { "listen", "HOST:PORT" }, { "data", "DIR" },        { "model", "FILE" },
     { "engine", "NAME" }, { "keys", "KEY,..." },     { "log_level", "LEVEL" }, { "url", "URL" },
     { "api_key", "KEY" }, { "tier", "NAME" },        { "effort", "EFFORT" },   { "families", "NAME,..." },
-    { "file", "FILE" },
+    { "file", "FILE" },   { "owner", "ID" },
 };
 
 static const char *value_name(const struct config_key *key)

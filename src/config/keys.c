@@ -88,6 +88,11 @@ static bool is_speculation(struct str v)
     return str_is(v, "off") || str_is(v, "lookup");
 }
 
+static bool is_dialect(struct str v)
+{
+    return str_is(v, "openai") || str_is(v, "aimlapi");
+}
+
 static bool is_log_level(struct str v)
 {
     char name[8];
@@ -122,6 +127,7 @@ static const struct check {
     { "engine", is_engine, "local or echo" },
     { "kv_type", is_kv_type, "f32, f16 or q8_0" },
     { "speculation", is_speculation, "off or lookup" },
+    { "dialect", is_dialect, "openai or aimlapi" },
     { "log_level", is_log_level, "error, warn, info or debug" },
     { "effort", is_effort, "none, minimal, low, medium, high, xhigh or max" },
     { "temperature", is_temperature, "a number from 0 to 2" },

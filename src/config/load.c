@@ -16,8 +16,8 @@ static const struct {
     unsigned bit;
     const char *name;
 } commands[] = {
-    { CMD_SERVE, "serve" }, { CMD_ASK, "ask" },         { CMD_MODELS, "models" },
-    { CMD_EXAM, "exam" },   { CMD_VERSION, "version" },
+    { CMD_SERVE, "serve" }, { CMD_ASK, "ask" },         { CMD_MODELS, "models" },   { CMD_EXAM, "exam" },
+    { CMD_KEYS, "keys" },   { CMD_PROMPTS, "prompts" }, { CMD_VERSION, "version" },
 };
 
 /* Variables under our prefix that are no options: they place the tests' fixtures and the checkout. */
@@ -155,8 +155,11 @@ static enum err_code parse_args(struct config *c, struct flags *flags, unsigned 
 static enum err_code apply_flags(struct config *c, const struct flags *flags, struct err *err)
 {
     enum err_code code = ERR_OK;
-    for (size_t i = 0; i < flags->len; i++)
+    c->flags = arena_array(&c->arena, flags->len + 1, sizeof *c->flags);
+    for (size_t i = 0; i < flags->len; i++) {
         config_clear(c, flags->items[i].key);
+        c->flags[c->n_flags++] = flags->items[i].key->name;
+    }
     for (size_t i = 0; !code && i < flags->len; i++)
         code = config_set(c, flags->items[i].key, flags->items[i].value, flags->items[i].where, err);
     return code;
@@ -277,6 +280,14 @@ enum err_code config_load(struct config *c, unsigned command, int argc, const ch
     if (!code)
         code = apply_flags(c, &flags, err);
     return code;
+}
+
+bool config_flagged(const struct config *c, const char *key)
+{
+    for (size_t i = 0; i < c->n_flags; i++)
+        if (strcmp(c->flags[i], key) == 0)
+            return true;
+    return false;
 }
 
 void config_free(struct config *c)

@@ -48,16 +48,22 @@ static enum err_code fail(struct yaml *y, size_t line, const char *what)
 }
 
 /* libyaml marks the line of what it could scan; bytes that it could not even read have an offset alone. */
+const char *yaml_problem(const struct yaml_parser_s *parser, struct str text, size_t *line)
+{
+    *line = parser->problem_mark.line + 1;
+    if (parser->error == YAML_READER_ERROR) {
+        *line = 1;
+        for (size_t i = 0; i < parser->problem_offset && i < text.len; i++)
+            *line += text.ptr[i] == '\n';
+    }
+    return parser->problem ? parser->problem : "not YAML";
+}
+
 static enum err_code fail_syntax(struct yaml *y)
 {
-    const yaml_parser_t *p = &y->parser;
-    size_t line = p->problem_mark.line + 1;
-    if (p->error == YAML_READER_ERROR) {
-        line = 1;
-        for (size_t i = 0; i < p->problem_offset && i < y->text.len; i++)
-            line += y->text.ptr[i] == '\n';
-    }
-    return fail(y, line, p->problem ? p->problem : "not YAML");
+    size_t line;
+    const char *problem = yaml_problem(&y->parser, y->text, &line);
+    return fail(y, line, problem);
 }
 
 /* Reads the next event and refuses what no shape allows. */

@@ -16,10 +16,12 @@
  * second table; one that finds none belongs to a job that has ended and is dropped.
  *
  * Closing: the conductor cancels what runs and leaves when no job is left, so the engine is closed when it
- * has nothing more to say.
+ * has nothing more to say. A background job is not cancelled but suspended: it ends here and stays open in the store, as
+ * far as it was written. One that somebody has cancelled is ended.
  *
  * Threads: as job.h says. Ownership: a message's job and text change hands with it.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "base/rng.h"
@@ -29,32 +31,12 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdatomic.h>
+#include <string.h>
+#include <utlist.h>
 
 #define MESSAGES_MAX 1024 /* engine events in flight before the engine waits */
 #define CHOICE_BITS  7    /* JOB_CHOICES_MAX choices */
-
-enum message_kind { MESSAGE_SUBMIT, MESSAGE_CANCEL, MESSAGE_ENGINE, MESSAGE_CLOSE };
-struct message {
-    enum message_kind kind;
-    uint64_t id; /* of the job; MESSAGE_ENGINE: of the sequence */
-    struct job *job;
-    struct heard heard;
-};
-
-struct conductor {
-    struct engine *engine;
-    struct mailbox *box;
-    struct thread thread;
-    int64_t jobs_max;
-    atomic_llong admitted; /* jobs accepted and not ended */
-    atomic_llong choices;  /* theirs: sequences that the engine has or may get */
-    atomic_ullong last_id;
-
-    /* The conductor's thread only. */
-    struct job *jobs; /* hash by id */
-    bool closing;
-};
+#define STALLED_MS   250  /* between two looks at jobs that could not be stored */
 
 /* --- jobs ------------------------------------------------------------------------------------------ */
 
@@ -80,7 +62,7 @@ static void take_params(struct job *j, const struct job_spec *spec)
 {
     const struct plan *plan = &spec->plan;
     j->params = (struct engine_params){
-        .priority = ENGINE_INTERACTIVE, /* somebody waits on the line for every job there is */
+        .priority = spec->record && spec->record->background ? ENGINE_BACKGROUND : ENGINE_INTERACTIVE,
         .top_logprobs = spec->logprobs ? spec->top_logprobs : 0,
         .prompt_logprobs = spec->prompt_logprobs,
         .seed = spec->seed,
@@ -95,6 +77,20 @@ static void take_params(struct job *j, const struct job_spec *spec)
     for (size_t i = 0; i < spec->n_stops; i++)
         j->params.stops[i] =
             (struct str){ mem_strndup(spec->stops[i].ptr, spec->stops[i].len), spec->stops[i].len };
+}
+
+/* A kept job's items share the last digits of its name. */
+static void take_record(struct job *j, const struct job_spec *spec)
+{
+    const struct job_record *r = spec->record;
+    log_open(j, spec);
+    rng_os_hex(j->hex, JOB_HEX);
+    if (!r)
+        return;
+    j->name = mem_strndup(r->name.ptr, r->name.len);
+    j->past = (struct str){ mem_strndup(r->journal.ptr, r->journal.len), r->journal.len };
+    if (r->name.len >= JOB_HEX)
+        memcpy(j->hex, r->name.ptr + r->name.len - JOB_HEX, JOB_HEX);
 }
 
 static size_t choices_of(const struct job_spec *spec)
@@ -123,7 +119,7 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
         j->lines[i].tokens.stride = (size_t)j->params.top_logprobs;
         j->choices[i].confidence = (struct engine_confidence){ 0, 0, NAN, NAN, NAN, NAN, NAN };
     }
-    rng_os_hex(j->hex, JOB_HEX);
+    take_record(j, spec);
     j->running = choices;
     j->view = (struct job_view){
         .choices = j->choices,
@@ -139,8 +135,10 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
 
 static void job_free(struct job *j)
 {
-    for (size_t i = 0; i < j->view.n_items; i++)
+    for (size_t i = 0; i < j->view.n_items; i++) {
         buf_free(&j->items[i].text);
+        buf_free(&j->items[i].thought);
+    }
     for (size_t i = 0; i < j->view.n_choices; i++) {
         summarizer_free(&j->lines[i].summarizer);
         tokens_free(&j->lines[i].tokens);
@@ -149,6 +147,9 @@ static void job_free(struct job *j)
         mem_free((void *)j->params.stops[i].ptr);
     for (size_t i = 0; i < j->n_prompts; i++)
         engine_prompt_unref(j->prompts[i]);
+    log_free(&j->log);
+    mem_free(j->name);
+    mem_free((void *)j->past.ptr);
     mem_free(j->prompts);
     mem_free(j->items);
     mem_free(j->choices);
@@ -163,7 +164,7 @@ static uint64_t sequence_id(const struct job *j, size_t choice)
 
 /* --- the conductor's thread ------------------------------------------------------------------------ */
 
-static void stop(struct conductor *c, struct job *j)
+void conductor_cancel(struct conductor *c, struct job *j)
 {
     if (j->stopping)
         return;
@@ -179,47 +180,172 @@ static void give_place_back(struct conductor *c, size_t choices)
     atomic_fetch_sub(&c->admitted, 1);
 }
 
-/* After its last choice: told, forgotten, freed. */
+void cancels_end(struct cancel **list, enum job_cancelled what)
+{
+    struct cancel *cancel, *next;
+    LL_FOREACH_SAFE(*list, cancel, next)
+    {
+        cancel->done(cancel->ctx, what);
+        mem_free(cancel);
+    }
+    *list = NULL;
+}
+
+/* Told, stored, forgotten: the last of a job. */
+static void release(struct conductor *c, struct job *j)
+{
+    struct log *l = &j->log;
+    log_end_watchers(&l->watchers, j->suspended || l->broken.code ? WATCH_STOPPED : WATCH_OVER);
+    cancels_end(&j->cancels, j->suspended ? CANCEL_STOPPED : CANCEL_OVER);
+    HASH_DEL(c->jobs, j);
+    if (j->name)
+        HASH_DELETE(by_name, c->named, j);
+    log_line(LOG_DEBUG, "job", "ended id=%" PRIu64 " status=%d input=%" PRId64 " output=%" PRId64, j->id,
+             (int)j->view.status, j->view.input_tokens, j->view.output_tokens);
+    if (l->broken.code && j->sink.unstored)
+        j->sink.unstored(j->sink.ctx, &j->view, &l->broken);
+    else
+        j->sink.done(j->sink.ctx, &j->view);
+    if (l->background)
+        waiting_left(c);
+    job_free(j);
+}
+
+/* What has not been stored is; when nothing is left to store, and nothing to come, the job goes. */
+static void settle(struct conductor *c, struct job *j)
+{
+    log_flush(c, j);
+    if (j->ended && !j->log.in_flight && !j->log.retry_ms && (j->log.over || !j->log.stores))
+        release(c, j);
+}
+
+/* After its last choice. */
 static void retire(struct conductor *c, struct job *j)
 {
     /* Its place is free before anybody hears of the end, so who asks again at once is not turned away. */
     give_place_back(c, j->view.n_choices);
-    job_end(j);
-    HASH_DEL(c->jobs, j);
-    log_line(LOG_DEBUG, "job", "ended id=%" PRIu64 " status=%d input=%" PRId64 " output=%" PRId64, j->id,
-             (int)j->view.status, j->view.input_tokens, j->view.output_tokens);
-    j->sink.done(j->sink.ctx, &j->view);
-    job_free(j);
+    if (j->suspended)
+        j->ended = true; /* and nobody is told: it goes on when the store is opened again */
+    else
+        job_end(j);
 }
 
 static void fail(struct conductor *c, struct job *j, size_t choice, const struct err *err)
 {
     if (!j->err.code)
         j->err = *err;
-    stop(c, j); /* an answer less is no answer: the others need not go on */
+    conductor_cancel(c, j); /* an answer less is no answer: the others need not go on */
     job_end_choice(j, choice, FINISH_CANCELLED, true);
+}
+
+/* What was heard of a choice, again or for the first time. */
+static void take_in(struct conductor *c, struct job *j, size_t choice, const struct heard *h)
+{
+    log_heard(j, choice, h);
+    job_hear(j, choice, h);
+    if (h->kind == ENGINE_FAILED)
+        fail(c, j, choice, h->err);
+    else if (h->kind == ENGINE_DONE)
+        job_end_choice(j, choice, h->finish, false);
+}
+
+/* The journal of an earlier run, heard again with nobody listening; the lines keep what their sequences came to. */
+static bool replay(struct conductor *c, struct job *j)
+{
+    struct str rest = j->past;
+    size_t choice = 0;
+    struct heard h;
+    bool good = true;
+    j->replaying = true;
+    while (rest.len && good) {
+        good = journal_take(&rest, &choice, &h) && choice < j->view.n_choices && !j->choices[choice].ended;
+        if (!good)
+            break;
+        take_in(c, j, choice, &h);
+        struct engine_past p = { h.token.id, h.token.logprob, h.token.confidence };
+        if (h.kind == ENGINE_TEXT && p.id >= 0)
+            buf_put(&j->lines[choice].past, &p, sizeof p);
+    }
+    j->replaying = false;
+    return good && !j->log.diverged && (int64_t)j->events == j->log.known;
+}
+
+/* A job whose journal does not bring what its clients have seen ends here; its events go on behind those. */
+static void refuse_past(struct job *j)
+{
+    err_set(&j->err, ERR_SERVER, NULL,
+            "The server was restarted with another version or model and cannot go on with this response.");
+    if ((int64_t)j->events < j->log.known)
+        j->events = (uint64_t)j->log.known;
+    for (size_t i = 0; i < j->view.n_choices; i++)
+        if (!j->choices[i].ended)
+            job_end_choice(j, i, FINISH_CANCELLED, true);
+}
+
+static void submit(struct conductor *c, struct job *j, size_t choice)
+{
+    struct buf *past = &j->lines[choice].past;
+    /* Choices of one prompt draw apart; a prompt's are the same in any company of prompts. */
+    j->params.stream = choice % j->view.choices_each;
+    j->params.tokens_max = tokens_max(j, choice);
+    j->params.past = (const struct engine_past *)past->ptr;
+    j->params.n_past = past->len / sizeof(struct engine_past);
+    bool taken = engine_submit(c->engine, sequence_id(j, choice), j->prompts[choice / j->view.choices_each],
+                               &j->params);
+    assert(taken); /* job_submit kept the room, and the engine closes behind the conductor */
+    (void)taken;
+    buf_free(past);
+}
+
+static void run_choices(struct conductor *c, struct job *j)
+{
+    j->params.group = j->id;
+    j->suspended = c->closing && j->log.background;
+    for (size_t i = 0; i < j->view.n_choices; i++) {
+        if (j->choices[i].ended)
+            continue;
+        if (!c->closing) {
+            submit(c, j, i);
+        } else if (j->suspended) {
+            j->choices[i].ended = true;
+            j->running--;
+        } else {
+            job_end_choice(j, i, FINISH_CANCELLED, false);
+        }
+    }
+    if (c->closing && !j->suspended)
+        log_refuse(j);
+}
+
+/* Tokens: those that need not be generated again. */
+static void log_start(const struct job *j, bool resumes)
+{
+    size_t past = 0;
+    for (size_t i = 0; i < j->view.n_choices; i++)
+        past += j->lines[i].past.len / sizeof(struct engine_past);
+    if (resumes)
+        log_line(LOG_INFO, "job", "going on name=%s tokens=%zu", j->name, past);
+    else
+        log_line(LOG_DEBUG, "job", "running name=%s", j->name);
 }
 
 static void start(struct conductor *c, struct job *j)
 {
+    bool resumes = j->past.len > 0;
     HASH_ADD(hh, c->jobs, id, sizeof j->id, j);
+    if (j->name)
+        HASH_ADD_KEYPTR(by_name, c->named, j->name, strlen(j->name), j);
     job_begin(j);
-    j->params.group = j->id;
-    for (size_t i = 0; i < j->view.n_choices; i++) {
-        /* Choices of one prompt draw apart; a prompt's are the same in any company of prompts. */
-        j->params.stream = i % j->view.choices_each;
-        j->params.tokens_max = tokens_max(j, i);
-        if (c->closing) {
-            job_end_choice(j, i, FINISH_CANCELLED, false);
-            continue;
-        }
-        bool taken =
-            engine_submit(c->engine, sequence_id(j, i), j->prompts[i / j->view.choices_each], &j->params);
-        assert(taken); /* job_submit kept the room, and the engine closes behind the conductor */
-        (void)taken;
-    }
+    if (resumes && !replay(c, j))
+        refuse_past(j);
+    if (j->log.background)
+        log_start(j, resumes);
+    run_choices(c, j);
+    if (j->log.background)
+        waiting_arrived(c, j);
     if (j->running == 0)
         retire(c, j);
+    settle(c, j);
 }
 
 static struct job *find(struct conductor *c, uint64_t id)
@@ -229,53 +355,154 @@ static struct job *find(struct conductor *c, uint64_t id)
     return j;
 }
 
+struct job *conductor_named(struct conductor *c, const char *name)
+{
+    struct job *j;
+    HASH_FIND(by_name, c->named, name, strlen(name), j);
+    return j;
+}
+
 static void hear(struct conductor *c, uint64_t seq, const struct heard *h)
 {
     struct job *j = find(c, seq >> CHOICE_BITS);
     size_t choice = seq & (JOB_CHOICES_MAX - 1);
     if (!j || j->choices[choice].ended)
         return;
-    job_hear(j, choice, h);
-    if (h->kind == ENGINE_FAILED)
-        fail(c, j, choice, h->err);
-    else if (h->kind == ENGINE_DONE)
-        job_end_choice(j, choice, h->finish, false);
+    if (!j->suspended) {
+        take_in(c, j, choice, h);
+    } else if (h->kind == ENGINE_DONE || h->kind == ENGINE_FAILED) {
+        j->choices[choice].ended = true;
+        j->running--;
+    }
     if (j->running == 0)
         retire(c, j);
+    settle(c, j);
+}
+
+/* --- by name --------------------------------------------------------------------------------------------- */
+
+static void watch(struct conductor *c, const char *name, struct watcher *w)
+{
+    struct job *j = conductor_named(c, name);
+    if (j)
+        log_watch(j, w);
+    else if (!waiting_watch(c, name, w)) {
+        w->w.end(w->w.ctx, WATCH_ABSENT);
+        mem_free(w);
+    }
+}
+
+static void unwatch(struct conductor *c, const char *name, void *ctx)
+{
+    struct job *j = conductor_named(c, name);
+    if (j)
+        log_unwatch(&j->log.watchers, ctx);
+    else
+        waiting_unwatch(c, name, ctx);
+}
+
+static void cancel_named(struct conductor *c, const char *name, struct cancel *cancel)
+{
+    struct job *j = conductor_named(c, name);
+    if (j) {
+        LL_PREPEND(j->cancels, cancel);
+        conductor_cancel(c, j);
+    } else if (!waiting_cancel(c, name, cancel)) {
+        cancel->done(cancel->ctx, CANCEL_ABSENT);
+        mem_free(cancel);
+    }
+}
+
+/* --- the mailbox ------------------------------------------------------------------------------------------ */
+
+static void close_jobs(struct conductor *c)
+{
+    struct job *j, *next;
+    c->closing = true;
+    c->stalled = 0;
+    HASH_ITER(hh, c->jobs, j, next)
+    {
+        j->suspended = j->log.background && !j->ended && !j->stopping;
+        j->log.retry_ms = 0;
+        conductor_cancel(c, j);
+        settle(c, j);
+    }
+    waiting_close(c);
+}
+
+static void on_stored_message(struct conductor *c, const struct message *m)
+{
+    struct job *j = find(c, m->id);
+    assert(j); /* it stays until its transaction is back */
+    log_stored(c, j, m->err);
+    settle(c, j);
 }
 
 static void obey(struct conductor *c, struct message *m)
 {
-    struct job *j, *next;
+    struct job *j;
     switch (m->kind) {
     case MESSAGE_SUBMIT: start(c, m->job); break;
     case MESSAGE_CANCEL:
-        j = find(c, m->id);
-        if (j)
-            stop(c, j);
+        if ((j = find(c, m->id)))
+            conductor_cancel(c, j);
         break;
     case MESSAGE_ENGINE:
         hear(c, m->id, &m->heard);
         mem_free((void *)m->heard.text.ptr);
         mem_free(m->heard.err);
         break;
-    case MESSAGE_CLOSE:
-        c->closing = true;
-        HASH_ITER(hh, c->jobs, j, next)
-        stop(c, j);
+    case MESSAGE_STORED: on_stored_message(c, m); break;
+    case MESSAGE_START:
+        c->waiting.started = true;
+        waiting_claim(c);
         break;
+    case MESSAGE_ANNOUNCE: waiting_announce(c, m->name); return; /* it took the name */
+    case MESSAGE_CLAIMED: waiting_claimed(c, m->claim); break;
+    case MESSAGE_REVIVED: waiting_revived(c, m->name, (enum err_code)m->id); break;
+    case MESSAGE_UNCLAIMED: waiting_unclaimed(c, m->name, m->err); break;
+    case MESSAGE_WATCH: watch(c, m->name, m->watcher); break;
+    case MESSAGE_UNWATCH: unwatch(c, m->name, m->ctx); break;
+    case MESSAGE_CANCEL_NAMED: cancel_named(c, m->name, m->cancel); break;
+    case MESSAGE_FORGET: waiting_forget(c, m->name); break;
+    case MESSAGE_CLOSE: close_jobs(c); break;
     }
+    mem_free(m->name);
+    mem_free(m->err);
+}
+
+static void try_stalled(struct conductor *c)
+{
+    struct job *j, *next;
+    HASH_ITER(hh, c->jobs, j, next)
+    if (j->log.retry_ms && clock_mono_ms() >= j->log.retry_ms) {
+        j->log.retry_ms = 0;
+        c->stalled--;
+        settle(c, j);
+    }
+}
+
+/* The store's answers that are still to come are waited for too. */
+static bool may_leave(const struct conductor *c)
+{
+    return c->closing && !c->jobs && !c->waiting.claiming && !c->waiting.unclaiming;
 }
 
 static void run(void *ctx)
 {
     struct conductor *c = ctx;
     struct message m;
-    while (!(c->closing && !c->jobs) && mailbox_take(c->box, &m, -1))
-        obey(c, &m);
+    while (!may_leave(c)) {
+        if (mailbox_take(c->box, &m, c->stalled || c->waiting.retry_ms ? STALLED_MS : -1))
+            obey(c, &m);
+        if (c->stalled)
+            try_stalled(c);
+        waiting_retry(c);
+    }
     mailbox_shut(c->box);
-    while (mailbox_take(c->box, &m, 0)) /* submissions that raced with the close end as cancelled */
+    while (mailbox_take(c->box, &m, 0)) /* what raced with the close ends as cancelled */
         obey(c, &m);
+    waiting_close(c);
 }
 
 /* --- other threads --------------------------------------------------------------------------------- */
@@ -303,18 +530,27 @@ static void from_engine(void *ctx, const struct engine_event *ev)
         m.heard.err = mem_alloc(sizeof *m.heard.err);
         *m.heard.err = ev->err;
     }
-    bool heard = mailbox_wait(c->box, &m);
+    bool heard = mailbox_wait_quietly(c->box, &m);
     assert(heard); /* the conductor outlives every sequence */
     (void)heard;
+}
+
+static void flush_engine(void *ctx)
+{
+    struct conductor *c = ctx;
+    mailbox_wake(c->box);
 }
 
 enum err_code conductor_open(struct conductor **out, const struct conductor_config *cfg, struct err *err)
 {
     struct conductor *c = mem_zalloc(sizeof *c);
     c->jobs_max = cfg->jobs_max;
+    c->store = cfg->store;
+    c->background_max = cfg->background_max;
+    c->queue_max = cfg->queue_max;
     c->box = mailbox_open(MESSAGES_MAX, sizeof(struct message));
     enum err_code code =
-        engine_open(&c->engine, cfg->engine, (struct engine_sink){ .put = from_engine, .ctx = c }, err);
+        engine_open(&c->engine, cfg->engine, (struct engine_sink){ from_engine, c, flush_engine }, err);
     if (code) {
         mailbox_close(c->box);
         mem_free(c);
@@ -325,14 +561,24 @@ enum err_code conductor_open(struct conductor **out, const struct conductor_conf
     return ERR_OK;
 }
 
+void conductor_stop(struct conductor *c)
+{
+    if (!c || c->stopped)
+        return;
+    c->stopped = true;
+    waiting_stop(c);
+    mailbox_push(c->box, &(struct message){ .kind = MESSAGE_CLOSE });
+    thread_join(&c->thread);
+}
+
 void conductor_close(struct conductor *c)
 {
     if (!c)
         return;
-    mailbox_push(c->box, &(struct message){ .kind = MESSAGE_CLOSE });
-    thread_join(&c->thread);
+    conductor_stop(c);
     engine_close(c->engine);
     mailbox_close(c->box);
+    mailbox_close(c->waiting.claims);
     mem_free(c);
 }
 

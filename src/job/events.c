@@ -13,22 +13,28 @@
  * Threads: the conductor's. Ownership: texts handed to the sink live in the items or until it returns.
  */
 #include "base/clock.h"
-#include "base/rng.h"
 #include "job/job_impl.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
-static bool is_numbered(enum job_event_kind kind)
+/* A cancelled response has no terminal event in the API: its stream just ends. */
+static bool is_numbered(const struct job *j, enum job_event_kind kind)
 {
+    if (kind == JOB_EV_ENDED)
+        return j->view.status != JOB_CANCELLED;
     return kind != JOB_EV_CHOICE_DONE && kind != JOB_EV_THOUGHT_DELTA;
 }
 
 static void put(struct job *j, struct job_event *ev)
 {
-    if (is_numbered(ev->kind))
+    if (is_numbered(j, ev->kind)) {
         ev->number = j->events++;
-    j->sink.put(j->sink.ctx, ev, &j->view);
+        log_event(j, ev);
+    }
+    if (j->sink.put && !j->replaying)
+        j->sink.put(j->sink.ctx, ev, &j->view);
 }
 
 static void tell(struct job *j, enum job_event_kind kind, size_t item, size_t choice, struct str text)
@@ -48,9 +54,11 @@ static size_t add_item(struct job *j, enum job_item_kind kind, size_t choice)
     }
     struct job_item *item = &j->items[at];
     *item = (struct job_item){ .kind = kind, .choice = choice };
-    char own[9]; /* with the job's digits: 48, of which the last are the same for all of its items */
-    rng_os_hex(own, 8);
-    snprintf(item->id, sizeof item->id, "%s_%s%s", kind == JOB_REASONING ? "rs" : "msg", own, j->hex);
+    /* 48 digits, of which the last are the same for all of a job's items. The first are its number's, mixed so that ids
+     * look as they do elsewhere: a job that goes on after a restart gives its items the same ids again. */
+    uint32_t own = ((uint32_t)at + 1) * 2654435761u;
+    snprintf(item->id, sizeof item->id, "%s_%08" PRIx32 "%s", kind == JOB_REASONING ? "rs" : "msg", own,
+             j->hex);
     j->view.n_items++;
     tell(j, JOB_EV_ITEM_ADDED, at, choice, (struct str){ 0 });
     return at;
@@ -86,6 +94,7 @@ static void put_thought(struct job *j, size_t choice, struct str text)
         l->reasoning = add_item(j, JOB_REASONING, choice);
     if (text.len == 0)
         return;
+    buf_put_str(&j->items[l->reasoning].thought, text);
     tell(j, JOB_EV_THOUGHT_DELTA, l->reasoning, choice, text);
     struct buf summary = { 0 };
     summarizer_put(&l->summarizer, text, &summary);
@@ -160,7 +169,11 @@ static void end_message(struct job *j, size_t choice, bool complete)
 void job_begin(struct job *j)
 {
     j->view.started_ms = clock_wall_ms();
+    j->view.status = j->log.background ? JOB_QUEUED : JOB_IN_PROGRESS;
     tell(j, JOB_EV_CREATED, 0, 0, (struct str){ 0 });
+    if (j->log.background)
+        tell(j, JOB_EV_QUEUED, 0, 0, (struct str){ 0 });
+    j->view.status = JOB_IN_PROGRESS;
     tell(j, JOB_EV_STARTED, 0, 0, (struct str){ 0 });
 }
 
@@ -269,5 +282,9 @@ void job_end(struct job *j)
     j->view.status = status_of(j);
     j->view.err = j->err;
     j->view.ended_ms = clock_wall_ms();
+    j->ended = true;
+    j->end_number = (int64_t)j->events;
+    if (j->view.status == JOB_FAILED)
+        tell(j, JOB_EV_ERROR, 0, 0, (struct str){ 0 });
     tell(j, JOB_EV_ENDED, 0, 0, (struct str){ 0 });
 }

@@ -1,14 +1,24 @@
 /*
- * job_impl.h - what conductor.c, events.c and tokens.c share: a job as its owner sees it.
+ * job_impl.h - what the files of this folder share: a job as its owner sees it.
  *
- * conductor.c owns jobs and talks to the engine; events.c folds what the engine says into items and tells
- * the sink; tokens.c finds the text that a token belongs to. All of it runs on the conductor's thread.
+ * conductor.c  the thread and its mailbox; owns jobs, talks to the engine
+ * events.c     folds what the engine says into items and numbered events
+ * tokens.c     finds the text that a token belongs to
+ * journal.c    what the engine said, as bytes, and back
+ * log.c        the events of one job: who watches, what of them is stored
+ * waiting.c    background jobs that are in the store and not here: claimed, revived, cancelled before they run
+ *
+ * All but the front door's functions runs on the conductor's thread; the runner's part of waiting.c on its own.
  */
 #ifndef THINKD_JOB_IMPL_H
 #define THINKD_JOB_IMPL_H
 
 #include "job/job.h"
 
+#include "base/mailbox.h"
+#include "base/thread.h"
+
+#include <stdatomic.h>
 #include <uthash.h>
 
 #define JOB_HEX 40 /* hex digits that the ids of a job's items share */
@@ -30,6 +40,43 @@ struct line {
     bool answering;            /* the engine has left the thought */
     bool part_open;            /* SUMMARY_ADDED was sent */
     struct summarizer summarizer;
+    struct buf past; /* of engine_past: what an earlier run came to, until it is submitted */
+};
+
+/* --- the events of one job (log.c) ---------------------------------------------------------------------- */
+
+struct watcher {
+    struct job_watcher w;
+    int64_t next; /* number of the event it hears next */
+    bool early;   /* hears events before they are stored, all but the last */
+    struct watcher *prev, *nxt;
+};
+
+/* Active where there is a background record or a watcher; else nothing is encoded. */
+struct log {
+    bool active, stores, background;
+    bool begun;    /* the row is there, or in a transaction that was handed over */
+    bool start;    /* the row's status is to become in_progress with the next transaction */
+    int64_t known; /* events that are stored from the beginning: not encoded again */
+    bool diverged; /* read again, the journal brought other events than are stored */
+    char **events; /* [n] JSON of event first, first + 1, ... */
+    size_t n, cap;
+    int64_t first, sent, stored; /* handed to the store, and on disk: numbers below these */
+    struct buf journal;          /* not stored yet */
+    size_t journal_sent;         /* of it, handed to the store */
+    bool in_flight;              /* a transaction is on its way */
+    bool last;                   /* that one holds the end */
+    bool over;                   /* the end is stored, or no end will be */
+    int64_t retry_ms;            /* clock_mono_ms of the next try; 0: none is due */
+    struct err broken;           /* why an interactive job is not stored */
+    struct watcher *watchers;    /* list */
+};
+
+/* Who wants to know when a job's end is stored. */
+struct cancel {
+    void (*done)(void *ctx, enum job_cancelled what);
+    void *ctx;
+    struct cancel *next;
 };
 
 struct job {
@@ -54,6 +101,16 @@ struct job {
     bool stopping;     /* its sequences were cancelled */
     struct err err;    /* the first failure */
     UT_hash_handle hh; /* by id */
+
+    struct log log;
+    char *name;         /* of a job with a record, else NULL */
+    bool ended;         /* every choice has: what is told now is the end */
+    int64_t end_number; /* of the first event of the end */
+    bool suspended;     /* a background job whose server stops: it ends here, not in the store */
+    bool replaying;     /* its journal is read again: nobody hears */
+    struct str past;    /* the journal of an earlier run; owned */
+    struct cancel *cancels;
+    UT_hash_handle by_name;
 };
 
 /* What the engine said, with its own copy of the text. */
@@ -69,6 +126,118 @@ struct heard {
     struct err *err; /* ENGINE_FAILED */
 };
 
+/* --- the conductor (conductor.c) ------------------------------------------------------------------------ */
+
+enum message_kind {
+    MESSAGE_SUBMIT,
+    MESSAGE_CANCEL,
+    MESSAGE_ENGINE,
+    MESSAGE_STORED,
+    MESSAGE_START,
+    MESSAGE_ANNOUNCE,
+    MESSAGE_CLAIMED,
+    MESSAGE_REVIVED,
+    MESSAGE_UNCLAIMED,
+    MESSAGE_WATCH,
+    MESSAGE_UNWATCH,
+    MESSAGE_CANCEL_NAMED,
+    MESSAGE_FORGET,
+    MESSAGE_CLOSE
+};
+struct message {
+    enum message_kind kind;
+    uint64_t id; /* of the job; MESSAGE_ENGINE: of the sequence */
+    struct job *job;
+    struct heard heard;
+    char *name; /* owned, as what follows */
+    struct watcher *watcher;
+    struct cancel *cancel;
+    struct claim *claim;
+    struct err *err;
+    void *ctx;
+};
+
+/* Background jobs that are in the store and not here (waiting.c). */
+struct waiting {
+    struct place *places; /* hash by name */
+    size_t unclaimed;
+    bool claiming;     /* an answer is due */
+    size_t unclaiming; /* answers that are due */
+    int64_t retry_ms;  /* clock_mono_ms at which what the store refused is tried again; 0: nothing */
+    struct job_reviver reviver;
+    struct mailbox *claims; /* the runner's */
+    struct thread runner;
+    bool runs;       /* the runner; whoever opens and closes the conductor looks at it, and nobody else */
+    bool started;    /* claims may be asked for */
+    int64_t running; /* background jobs that are here, or on their way */
+};
+
+struct conductor {
+    struct engine *engine;
+    struct store *store;
+    struct mailbox *box;
+    struct thread thread;
+    int64_t jobs_max, background_max, queue_max;
+    atomic_llong admitted; /* jobs accepted and not ended */
+    atomic_llong choices;  /* theirs: sequences that the engine has or may get */
+    atomic_llong reserved; /* places among those that wait */
+    atomic_ullong last_id;
+
+    /* The conductor's thread only. */
+    struct job *jobs;  /* hash by id */
+    struct job *named; /* hash by name, those with a record */
+    struct waiting waiting;
+    size_t stalled; /* jobs whose retry is due */
+    bool closing;
+
+    bool stopped; /* of whoever opens and closes it */
+};
+
+struct job *conductor_named(struct conductor *c, const char *name);
+void conductor_cancel(struct conductor *c, struct job *j);       /* its sequences are cancelled */
+void cancels_end(struct cancel **list, enum job_cancelled what); /* each is told, and freed */
+
+/* --- journal.c ------------------------------------------------------------------------------------------ */
+
+void journal_put(struct buf *out, size_t choice, const struct heard *h);
+/* Takes one entry off the front. h->text is a view. False: the bytes are no journal. */
+bool journal_take(struct str *journal, size_t *choice, struct heard *h);
+
+/* --- log.c ---------------------------------------------------------------------------------------------- */
+
+void log_open(struct job *j, const struct job_spec *spec);
+void log_free(struct log *l);
+void log_event(struct job *j, const struct job_event *ev);
+void log_heard(struct job *j, size_t choice, const struct heard *h);
+/* Stores what is not stored, if that is due. After the end: calls for it to be released when all is said. */
+void log_flush(struct conductor *c, struct job *j);
+void log_stored(struct conductor *c, struct job *j, const struct err *err);
+void log_refuse(
+    struct job *j); /* the server stops: a job that only came is not stored, and its client hears that */
+void log_watch(struct job *j, struct watcher *w);
+bool log_unwatch(struct watcher **list, void *ctx); /* false: it is not in the list */
+void log_end_watchers(struct watcher **list, enum job_watch_end why);
+
+/* --- waiting.c ------------------------------------------------------------------------------------------ */
+
+void waiting_announce(struct conductor *c, char *name); /* takes the name */
+void waiting_claim(struct conductor *c);                /* asks for as many as there is room for */
+void waiting_claimed(struct conductor *c, struct claim *claim);
+void waiting_revived(struct conductor *c, const char *name, enum err_code code);
+void waiting_unclaimed(struct conductor *c, const char *name, const struct err *err); /* err NULL: it is */
+void waiting_retry(struct conductor *c); /* what the store refused, if it is time */
+/* A claimed job is here now: who watched its place watches it, who cancelled it cancels it. */
+void waiting_arrived(struct conductor *c, struct job *j);
+void waiting_left(struct conductor *c); /* a background job is not here any more */
+bool waiting_watch(struct conductor *c, const char *name,
+                   struct watcher *w); /* false: nobody of that name waits */
+void waiting_unwatch(struct conductor *c, const char *name, void *ctx);
+bool waiting_cancel(struct conductor *c, const char *name, struct cancel *cancel); /* as above */
+void waiting_forget(struct conductor *c, const char *name);
+void waiting_stop(struct conductor *c);  /* any thread but the conductor's: joins the runner */
+void waiting_close(struct conductor *c); /* what is left hears that the server stops */
+void claim_free(struct claim *claim);
+
 /* --- tokens.c ------------------------------------------------------------------------------------------ */
 
 /* Another token: of the prompt, which is listed at once, or of the answer, which waits for its text. */
@@ -83,7 +252,7 @@ void tokens_free(struct tokens *t);
 
 /* --- events.c ------------------------------------------------------------------------------------------- */
 
-/* Each tells the sink what follows from it. */
+/* Each tells the sink, and the log, what follows from it. */
 void job_begin(struct job *j);
 void job_hear(struct job *j, size_t choice, const struct heard *h);
 /* The choice ends; a failure is noted in j->err before. */

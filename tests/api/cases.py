@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import traceback
 
 import live
 import rules
-from pattern import mismatch
+from pattern import kept, mismatch, with_kept
 
 ANSWER_S = 60
 
@@ -31,6 +32,7 @@ class Server:
         self.log = open(log, "w+b")
         engine = [] if "--engine" in options else ["--engine", "echo"]
         self.process = subprocess.Popen([binary, "serve", *engine, "--listen", "127.0.0.1:0", *options],
+                                        env={**os.environ, "THINKD_DATA": ":memory:"},
                                         stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL)
         self.port, self.told = None, False
         for line in self.process.stdout:
@@ -82,6 +84,7 @@ class Case:
     def __init__(self, name, method, path, headers, body, status, reply_headers, reply):
         self.name, self.method, self.path, self.headers, self.body = name, method, path, headers, body
         self.status, self.reply_headers, self.reply = status, reply_headers, reply
+        self.needs = None  # a program without which the case is skipped
 
 
 def expand(text):
@@ -100,6 +103,8 @@ def read_request(lines):
     body = text.encode() if text else (b"" if method == "POST" else None)
     if body is not None:
         headers.setdefault("content-type", "application/json")
+        if headers["content-type"].startswith("multipart/"):
+            body = body.replace(b"\n", b"\r\n")
     return method, path, {k: v for k, v in headers.items() if v != "<none>"}, body
 
 
@@ -132,6 +137,16 @@ def patched(body, patch):
     return json.dumps({k: v for k, v in merged.items() if v != "<drop>"}, ensure_ascii=False).encode()
 
 
+def read_expected(text):
+    """What stands behind a status on a table's line: a pattern, or an error's code and param; None: nothing does."""
+    if text.strip().startswith("{"):
+        return json.loads(expand(text))
+    if not text.strip():
+        return None
+    code, param = (None if word == "-" else word for word in (text.split() + ["-"])[:2])
+    return {"error": {"code": code, "param": param, "type": "invalid_request_error"}}
+
+
 def read_table(name, lines):
     """A request, then one line a case: PATCH => 400 CODE PARAM, or PATCH => STATUS PATTERN."""
     split = lines.index("---")
@@ -141,21 +156,18 @@ def read_table(name, lines):
             continue
         patch, reply = line.rsplit(" => ", 1)
         status, rest = (reply + " ").split(" ", 1)
-        pattern = None
-        if rest.strip().startswith("{"):
-            pattern = json.loads(expand(rest))
-        elif rest.strip():
-            code, param = (rest.split() + ["-"])[:2]
-            pattern = {"error": {"code": None if code == "-" else code, "param": None if param == "-" else param,
-                                 "type": "invalid_request_error"}}
+        pattern = read_expected(rest)
         short = patch if len(patch) <= 90 else patch[:87] + "..."
         yield Case(f"{name}: {short} => {reply if len(reply) <= 60 else status}", method, path, headers,
                    patched(body, json.loads(expand(patch))), int(status), {}, pattern)
 
 
 def read_case(name, lines):
+    needs = lines.pop(0)[len("needs:"):].strip() if lines[0].startswith("needs:") else None
     split = lines.index("---")
-    yield Case(name, *read_request(lines[:split]), *read_reply(lines[split + 1:]))
+    case = Case(name, *read_request(lines[:split]), *read_reply(lines[split + 1:]))
+    case.needs = needs
+    yield case
 
 
 def read_file(path):
@@ -205,14 +217,14 @@ def match_frames(want, got):
 
 def run_case(server, case):
     streamed = isinstance(case.reply, list)
-    status, headers, raw = server.request(case.method, case.path, case.headers, case.body)
+    body = with_kept(case.body.decode()).encode() if case.body is not None else None
+    status, headers, raw = server.request(case.method, with_kept(case.path), case.headers, body)
     if status != case.status:
         return f"status {status}, expected {case.status}: {raw[:600].decode('utf-8', 'replace')}"
     body = rules.check(status, headers, raw, streamed)
-    for name, want in case.reply_headers.items():
-        why = mismatch(want, headers.get(name), f"header {name}")
-        if why:
-            return why
+    why = mismatch(case.reply_headers, headers, "headers")
+    if why:
+        return why
     if streamed:
         return match_frames(case.reply, body)
     return mismatch(case.reply, body) if case.reply is not None else None
@@ -242,8 +254,18 @@ def attempt(function, *args):
         return "".join(traceback.format_exc().splitlines(True)[-6:])
 
 
+def copied(option, tmp):
+    """<copy:NAME> is a fresh copy of the directory NAME beside the cases: a server writes into its own."""
+    name = re.fullmatch(r"<copy:(\w+)>", option)
+    if not name:
+        return option
+    return shutil.copytree(pathlib.Path(__file__).resolve().parent / name[1], tempfile.mkdtemp(dir=tmp), dirs_exist_ok=True)
+
+
 def run_file(tap, binary, path, tmp):
     options, scripts, cases = read_file(path)
+    kept.clear()
+    options = [copied(option, tmp) for option in options]
     if "local" in options and subprocess.run([binary, "models"], stdin=subprocess.DEVNULL, capture_output=True).returncode:
         tap.skip(path.stem, "this binary has no bundled model")
         return
@@ -252,6 +274,9 @@ def run_file(tap, binary, path, tmp):
         tap.line(f"{path.stem}: the server starts", str(server.stop()))
         return
     for case in cases:
+        if case.needs and not shutil.which(case.needs):
+            tap.skip(f"{path.stem}: {case.name}", f"{case.needs} is not installed")
+            continue
         tap.line(f"{path.stem}: {case.name}", attempt(run_case, server, case))
     for name in scripts:
         tap.line(f"{path.stem}: {name.replace('_', ' ')}", attempt(getattr(live, name), server))

@@ -10,8 +10,17 @@ Strings of this form stand for more than themselves:
     "<id:resp_>"    the prefix and 20 or more letters or digits
     "<re:^a.*z$>"   a string in which the expression is found
     "<int:1..9>"    a whole number in a range, ends included
+    "<keep:NAME>"   a string, not empty, that later requests and replies of the file call <kept:NAME>
 """
 import re
+
+
+kept = {}  # of the file that runs
+
+
+def with_kept(text):
+    """The text with what was kept in the place of its names."""
+    return re.sub(r"<kept:(\w+)>", lambda m: kept[m[1]], text)
 
 
 def _is_int(v):
@@ -33,6 +42,9 @@ def _named(name, v):
         return isinstance(v, str) and re.fullmatch(re.escape(name[3:]) + "[A-Za-z0-9]{20,}", v) is not None
     if name.startswith("re:"):
         return isinstance(v, str) and re.search(name[3:], v) is not None
+    if name.startswith("keep:"):
+        kept[name[5:]] = v
+        return isinstance(v, str) and v != ""
     if name.startswith("int:"):
         low, high = name[4:].split("..")
         return _is_int(v) and int(low) <= v <= int(high)
@@ -80,6 +92,8 @@ def mismatch(want, got, at="reply"):
         return _object(want, got, at)
     if isinstance(want, list):
         return _array(want, got, at)
+    if isinstance(want, str) and "<kept:" in want:
+        want = with_kept(want)
     if isinstance(want, str) and want.startswith("<") and want.endswith(">"):
         return None if _named(want[1:-1], got) else f"{at}: expected {want}, got {got!r}"
     same = want == got and isinstance(want, bool) == isinstance(got, bool)

@@ -12,14 +12,14 @@ USAGE = {
 }
 RESPONSE = {
     "id": "<id:resp_>", "object": "response", "created_at": "<int>", "completed_at": "<any>",
-    "status": "<re:^(in_progress|completed|failed|incomplete|cancelled)$>", "background": "<bool>", "error": "<any>",
+    "status": "<re:^(queued|in_progress|completed|failed|incomplete|cancelled)$>", "background": "<bool>", "error": "<any>",
     "incomplete_details": "<any>", "instructions": "<any>", "max_output_tokens": "<any>", "max_tool_calls": "<any>",
     "model": "<string>", "output": ["<...>"], "output_text": "<any>", "parallel_tool_calls": "<bool>",
     "previous_response_id": "<any>",
-    "reasoning": {"effort": "<string>", "summary": "<any>"}, "store": False, "temperature": "<number>",
+    "reasoning": {"effort": "<string>", "summary": "<any>"}, "store": "<bool>", "temperature": "<number>",
     "top_p": "<number>", "top_logprobs": "<int>", "presence_penalty": "<number>", "frequency_penalty": "<number>",
     "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "<any>", "tools": ["<...>"],
-    "truncation": "disabled", "usage": "<any>", "service_tier": "<string>", "metadata": {},
+    "truncation": "<re:^(auto|disabled)$>", "conversation": "<any>", "usage": "<any>", "service_tier": "<string>", "metadata": {},
     "safety_identifier": "<any>", "prompt_cache_key": "<any>",
     "thinkd": {"<only>": True, "cost": "<any>", "route": ["<string>"], "budget": {"allowed": "<int>", "used": "<int>"},
                "effort": "<string>", "seed": "<int>", "inactive_tools": ["<...>"], "confidence": ["<...>"]},
@@ -32,6 +32,7 @@ REASONING = {
     "<only>": True, "type": "reasoning", "id": "<id:rs_>", "status": "<re:^(in_progress|completed|incomplete)$>",
     "summary": ["<...>"],
 }
+SEALED = {**REASONING, "encrypted_content": "<re:^[A-Za-z0-9_-]+$>"}
 TOP = {"<only>": True, "token": "<any>", "logprob": "<number>", "bytes": ["<...>"]}
 TOKEN = {**TOP, "logprob": "<any>", "top_logprobs": ["<...>"]}
 CONFIDENCE = {"<only>": True, "mean_logprob": "<any>", "mean": "<any>", "lowest": "<any>", "tail": "<any>"}
@@ -82,7 +83,7 @@ def tokens(entries, text, at):
 
 
 def item(i, at="item"):
-    expect(MESSAGE if i.get("type") == "message" else REASONING, i, at)
+    expect(MESSAGE if i.get("type") == "message" else SEALED if "encrypted_content" in i else REASONING, i, at)
     for part in i.get("content", []):
         expect({"<only>": True, "type": "output_text", "text": "<any>", "annotations": [], "logprobs": ["<...>"]}, part, at)
         tokens(part["logprobs"], part["text"], f"{at}.logprobs")
@@ -108,7 +109,7 @@ def response(r):
     texts = "".join(p["text"] for i in r["output"] if i["type"] == "message" for p in i["content"])
     if r["output_text"] != texts:
         raise Broken("output_text is not the text of the messages")
-    if r["status"] == "in_progress":
+    if r["status"] in ("queued", "in_progress") or (r["status"] == "cancelled" and r["usage"] is None):
         expect({"usage": None, "completed_at": None, "error": None}, r, "response")
         return
     usage = r["usage"]
@@ -194,8 +195,28 @@ def frames(raw):
     return out[:-1]
 
 
+def obfuscated(events):
+    """Padding is on all deltas or on none, and of more than one length where there are enough."""
+    padded = ["obfuscation" in e for name, e in events if name.endswith(".delta")]
+    if len(set(padded)) > 1 or any("obfuscation" in e for name, e in events if not name.endswith(".delta")):
+        raise Broken("obfuscation on some events only")
+
+
+def response_tail(events):
+    """A stream that was picked up again: numbers go on, nothing else is known of what came before."""
+    for n, (name, e) in enumerate(events):
+        if name != e["type"] or e["sequence_number"] != events[0][1]["sequence_number"] + n:
+            raise Broken(f"frame {n}: event {name}, type {e['type']}, sequence_number {e['sequence_number']}")
+        if "response" in e:
+            response(e["response"])
+    obfuscated(events)
+
+
 def response_stream(events):
     """events: [(name, object)] in order."""
+    if events[0][1]["sequence_number"] > 0:
+        return response_tail(events)
+    obfuscated(events)
     items, text, listed, done = [], {}, {}, set()
     for n, (name, e) in enumerate(events):
         if name != e["type"] or e["sequence_number"] != n:
@@ -223,9 +244,10 @@ def response_stream(events):
             text[e["item_id"]] = text.get(e["item_id"], "") + e["delta"]
         if name.endswith("text.done") and e["text"] != text.get(e["item_id"], ""):
             raise Broken(f"frame {n}: the deltas are not the text")
-    if done != set(range(len(items))):
-        raise Broken("an item was added and not done")
     last = events[-1][1]
+    ended = last["type"] in ("response.completed", "response.incomplete", "response.failed")
+    if ended and done != set(range(len(items))):
+        raise Broken("an item was added and not done")
     if "response" in last and [i["id"] for i in last["response"]["output"]] != [i["id"] for i in items]:
         raise Broken("the last event has other items than were added")
 
@@ -289,10 +311,12 @@ def check(status, headers, raw, streamed):
         raise Broken("expected a stream")
     if not raw:
         return None
+    if headers.get("content-type") == "application/octet-stream":
+        return raw.decode("utf-8", "replace")
     body = json.loads(raw)
     if status >= 400:
         error(body)
-    elif body.get("object") == "response":
+    elif body.get("object") == "response" and "deleted" not in body:
         response(body)
     elif body.get("object") == "chat.completion":
         completion(body)

@@ -11,7 +11,7 @@ static struct access *open_with(const char *listen, const char **keys, size_t n,
 {
     struct config cfg = { .listen = listen, .keys = { keys, n } };
     struct access *a = NULL;
-    enum err_code code = access_open(&a, &cfg, err);
+    enum err_code code = access_open(&a, &cfg, NULL, err);
     assert_true((code == ERR_OK) == (a != NULL));
     return a;
 }

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct ran {
@@ -80,7 +81,7 @@ static void ran_free(struct ran *r)
 
 static const struct row {
     const char *input;
-    const char *args[8];
+    const char *args[10];
     int status;
     const char *out, *err; /* all of it; or, with a leading '~', a part; NULL: empty */
 } rows[] = {
@@ -124,8 +125,16 @@ static const struct row {
     { "", { "models", "--engine", "echo" }, 0, "~o3-pro", NULL },
     { "", { "models", "--engine", "echo", "--json" }, 0, "~\"id\":\"o3-pro\"", NULL },
     { "", { "models", "o3" }, 2, NULL, "~takes options only" },
-    { "", { "serve", "--listen", "0.0.0.0:0", "--engine", "echo" }, 2, NULL, "~openssl rand -hex 24" },
+    { "",
+      { "serve", "--listen", "0.0.0.0:0", "--engine", "echo", "--data", ":memory:" },
+      2,
+      NULL,
+      "~openssl rand -hex 24" },
     { "", { "serve", "now" }, 2, NULL, "~takes options only" },
+    { "", { "prompts", "--data", ":memory:" }, 2, NULL, "~--data: templates are in a directory" },
+    { "", { "prompts", "x" }, 2, NULL, "~takes options only" },
+    { "", { "prompts", "--data", "/nonexistent" }, 0, "~ID  VERSION", NULL },
+    { "", { "prompts", "--data", "/nonexistent", "--json" }, 0, "[]\n", NULL },
     { "", { "serve", "--data", "/dev/null", "--engine", "echo" }, 2, NULL, "~is not a directory" },
 };
 
@@ -146,6 +155,116 @@ static void commands_print_and_exit(void **state)
             fail_msg("row %zu (%s): status %d\n%s\n%s", i, rows[i].args[0], r.status, r.out.ptr, r.err.ptr);
         ran_free(&r);
     }
+}
+
+/* --- keys: one directory, and commands after one another ------------------------------------------------- */
+
+static const char *keys_directory(void)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/of-keys", test_tmpdir());
+    return path;
+}
+
+/* What a refused `thinkd keys` says, and that nothing was made. */
+static void keys_refuse(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args[6];
+        int status;
+        const char *says;
+    } refused[] = {
+        { { "keys" }, 2, "'thinkd keys' takes create NAME, list, or revoke NAME, but got ''." },
+        { { "keys", "make" }, 2, "but got 'make'." },
+        { { "keys", "create" }, 2, "'thinkd keys create' needs a NAME." },
+        { { "keys", "revoke" }, 2, "'thinkd keys revoke' needs a NAME or ID." },
+        { { "keys", "list", "all" }, 2, "'thinkd keys list' does not take 'all'." },
+        { { "keys", "list" }, 2, "--data: there are no keys yet: '" },
+        { { "keys", "list", "--owner", "x" }, 2, "owner: only 'thinkd keys create' takes it." },
+        { { "keys", "create", "x", "--data", ":memory:" }, 2, "--data: ':memory:' keeps no keys" },
+        { { "keys", "create", "x", "--concurrency=1025" }, 2, "--concurrency: expected a whole number" },
+        { { "keys", "create", "x", "--listen=h:1" }, 2, "--listen: 'thinkd keys' has no such option" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        const char *args[9] = { 0 };
+        bool names = false;
+        size_t n = 0;
+        for (; refused[i].args[n]; n++) {
+            args[n] = refused[i].args[n];
+            names |= strcmp(args[n], "--data") == 0;
+        }
+        args[n] = names ? NULL : "--data";
+        args[n + 1] = names ? NULL : keys_directory();
+        struct ran r = run("", args);
+        if (r.status != refused[i].status || !strstr(r.err.ptr, refused[i].says) || r.out.len)
+            fail_msg("row %zu: status %d\n%s\n%s", i, r.status, r.out.ptr, r.err.ptr);
+        ran_free(&r);
+    }
+    assert_int_equal(-1, access(keys_directory(), F_OK));
+}
+
+static json_t *ran_json(struct ran *r)
+{
+    struct err err = { 0 };
+    json_t *v;
+    if (r->status != CLI_OK || json_read(&v, buf_str(&r->out), &err))
+        fail_msg("status %d, %s: %s%s", r->status, err.message, r->out.ptr, r->err.ptr);
+    ran_free(r);
+    return v;
+}
+
+static void keys_are_made_listed_and_revoked(void **state)
+{
+    (void)state;
+    const char *dir = keys_directory();
+    struct ran r = run("", ARGS("keys", "create", "my laptop", "--data", dir));
+    assert_int_equal(CLI_OK, r.status);
+    assert_int_equal(51, r.out.len); /* the key and a line break, nothing else */
+    assert_memory_equal("sk-thinkd-", r.out.ptr, 10);
+    assert_non_null(strstr(r.err.ptr, "'my laptop'"));
+    assert_null(strstr(r.err.ptr, "sk-thinkd-"));
+    ran_free(&r);
+    r = run("", ARGS("keys", "create", "ci", "--owner", "team", "--requests-per-minute", "60",
+                     "--tokens-per-minute=0", "--json", "--data", dir));
+    json_t *made = ran_json(&r);
+    assert_int_equal(60, json_integer_value(json_object_get(made, "requests_per_minute")));
+    assert_int_equal(0, json_integer_value(json_object_get(made, "tokens_per_minute")));
+    assert_true(json_is_integer(json_object_get(made, "tokens_per_minute")));
+    assert_true(json_is_null(json_object_get(made, "concurrency")));
+    assert_int_equal(50, json_string_length(json_object_get(made, "key")));
+    r = run("", ARGS("keys", "create", "ci", "--data", dir));
+    assert_int_equal(CLI_FAILED, r.status);
+    assert_non_null(strstr(r.err.ptr, "There is a key 'ci' already"));
+    ran_free(&r);
+    r = run("", ARGS("keys", "list", "--data", dir));
+    assert_int_equal(CLI_OK, r.status);
+    assert_memory_equal("NAME       ID            OWNER", r.out.ptr, 29);
+    assert_non_null(strstr(r.out.ptr, "\nci "));
+    assert_non_null(strstr(r.out.ptr, "  60            none        default\n"));
+    assert_null(strstr(r.out.ptr, "sk-thinkd-"));
+    ran_free(&r);
+    r = run("", ARGS("keys", "revoke", json_string_value(json_object_get(made, "id")), "--data", dir));
+    assert_int_equal(CLI_OK, r.status);
+    assert_non_null(strstr(r.err.ptr, "the key 'ci', "));
+    ran_free(&r);
+    r = run("", ARGS("keys", "list", "--json", "--data", dir));
+    json_t *list = ran_json(&r), *data = json_object_get(list, "data");
+    assert_int_equal(1, json_array_size(data));
+    assert_string_equal("my laptop", json_string_value(json_object_get(json_array_get(data, 0), "name")));
+    assert_null(json_object_get(json_array_get(data, 0), "key"));
+    r = run("", ARGS("keys", "revoke", "ci", "--data", dir));
+    assert_int_equal(CLI_FAILED, r.status);
+    ran_free(&r);
+    r = run("", ARGS("keys", "revoke", "my laptop", "--data", dir));
+    assert_int_equal(CLI_OK, r.status);
+    ran_free(&r);
+    r = run("", ARGS("keys", "list", "--data", dir));
+    assert_int_equal(CLI_OK, r.status);
+    assert_string_equal("thinkd: there are no keys\n", r.err.ptr);
+    ran_free(&r);
+    json_decref(made);
+    json_decref(list);
 }
 
 static void json_output_is_json(void **state)
@@ -171,6 +290,49 @@ static void json_output_is_json(void **state)
     }
 }
 
+/* Aligned, in order, with status 1 as soon as one is wrong; serve does not start over such a one. */
+static void prompts_are_listed_and_checked(void **state)
+{
+    (void)state;
+    char dir[256], file[300];
+    snprintf(dir, sizeof dir, "%s/templates", test_tmpdir());
+    mkdir(dir, 0700);
+    snprintf(file, sizeof file, "%s/prompts", dir);
+    mkdir(file, 0700);
+    snprintf(file, sizeof file, "%s/prompts/greet@1.yaml", dir);
+    file_write(file,
+               STR("variables: { name: {}, photo: { kind: image, required: false } }\ninput: '{{name}}'\n"),
+               NULL);
+    struct ran r = run("", ARGS("prompts", "--data", dir));
+    assert_int_equal(0, r.status);
+    assert_string_equal("ID          VERSION  VARIABLES             STATE\n"
+                        "pmpt_greet  1        name, photo? (image)  ok\n",
+                        r.out.ptr);
+    ran_free(&r);
+    r = run("", ARGS("prompts", "--data", dir, "--json"));
+    assert_string_equal(
+        "[{\"id\":\"pmpt_greet\",\"version\":1,\"variables\":[{\"name\":\"name\",\"kind\":\"text\","
+        "\"required\":true,\"default\":null},{\"name\":\"photo\",\"kind\":\"image\",\"required\":false,"
+        "\"default\":null}],\"error\":null}]\n",
+        r.out.ptr);
+    ran_free(&r);
+    snprintf(file, sizeof file, "%s/prompts/wrong@1.yaml", dir);
+    file_write(file, STR("input: x\ndefaults: { modle: o3 }\n"), NULL);
+    r = run("", ARGS("prompts", "--data", dir));
+    assert_int_equal(1, r.status);
+    assert_non_null(strstr(r.out.ptr, "\npmpt_greet "));
+    assert_non_null(strstr(r.out.ptr, "wrong@1.yaml:2: defaults: a request has no field 'modle'."));
+    ran_free(&r);
+    r = run("", ARGS("prompts", "--data", dir, "--json"));
+    assert_int_equal(1, r.status);
+    assert_non_null(strstr(r.out.ptr, "\"error\":\"wrong@1.yaml:2: "));
+    ran_free(&r);
+    r = run("", ARGS("serve", "--engine", "echo", "--listen", "127.0.0.1:0", "--data", dir));
+    assert_int_equal(2, r.status);
+    assert_non_null(strstr(r.err.ptr, "thinkd: wrong@1.yaml:2: "));
+    ran_free(&r);
+}
+
 static void full_disk_is_an_error(void **state)
 {
     (void)state;
@@ -188,8 +350,8 @@ static void full_disk_is_an_error(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(commands_print_and_exit),
-    cmocka_unit_test(json_output_is_json),
-    cmocka_unit_test(full_disk_is_an_error),
+    cmocka_unit_test(commands_print_and_exit),          cmocka_unit_test(keys_refuse),
+    cmocka_unit_test(keys_are_made_listed_and_revoked), cmocka_unit_test(json_output_is_json),
+    cmocka_unit_test(prompts_are_listed_and_checked),   cmocka_unit_test(full_disk_is_an_error),
 };
 TEST_GROUP(cli_commands, tests)

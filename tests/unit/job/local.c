@@ -22,7 +22,7 @@ static struct conductor *open_tiny(int sequences_max)
                                 .threads = 1,
                                 .kv_bytes_max = 16 << 20,
                                 .sequences_max = sequences_max };
-    if (conductor_open(&c, &(struct conductor_config){ &ec, JOBS }, &err))
+    if (conductor_open(&c, &(struct conductor_config){ .engine = &ec, .jobs_max = JOBS }, &err))
         fail_msg("%s", err.message);
     buf_free(&path);
     return c;

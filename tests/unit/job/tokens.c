@@ -89,7 +89,7 @@ static struct conductor *open_tiny(void)
     struct engine_config ec = {
         .kind = "local", .model_path = path.ptr, .threads = 1, .kv_bytes_max = 16 << 20, .sequences_max = 16
     };
-    if (conductor_open(&c, &(struct conductor_config){ &ec, 64 }, &err))
+    if (conductor_open(&c, &(struct conductor_config){ .engine = &ec, .jobs_max = 64 }, &err))
         fail_msg("%s", err.message);
     buf_free(&path);
     return c;

@@ -26,6 +26,7 @@ static const char *const names[] = {
     [JOB_EV_ITEM_DONE] = "item_done",
     [JOB_EV_CHOICE_DONE] = "choice_done",
     [JOB_EV_THOUGHT_DELTA] = "thought_delta",
+    [JOB_EV_ERROR] = "error",
     [JOB_EV_ENDED] = "ended",
 };
 
@@ -155,7 +156,8 @@ static const char *check_end(struct watch *w, const struct job_view *job)
 
 static const char *check(struct watch *w, const struct job_event *ev, const struct job_view *job)
 {
-    bool numbered = ev->kind != JOB_EV_CHOICE_DONE && ev->kind != JOB_EV_THOUGHT_DELTA;
+    bool numbered = ev->kind != JOB_EV_CHOICE_DONE && ev->kind != JOB_EV_THOUGHT_DELTA &&
+                    !(ev->kind == JOB_EV_ENDED && job->status == JOB_CANCELLED);
     if (w->ended)
         return "an event after the end";
     if (ev->number != (numbered ? w->next_number : 0))
@@ -164,7 +166,8 @@ static const char *check(struct watch *w, const struct job_event *ev, const stru
     if (job->output_tokens < w->output_tokens)
         return "totals fell";
     w->output_tokens = job->output_tokens;
-    const char *wrong = ev->kind == JOB_EV_ENDED ? NULL : check_tokens(w, ev, job);
+    bool ends = ev->kind == JOB_EV_ERROR || ev->kind == JOB_EV_ENDED;
+    const char *wrong = ends ? NULL : check_tokens(w, ev, job);
     if (wrong)
         return wrong;
     switch (ev->kind) {
@@ -174,6 +177,8 @@ static const char *check(struct watch *w, const struct job_event *ev, const stru
     case JOB_EV_CHOICE_DONE:
         w->choices_done++;
         return job->choices[ev->choice].ended ? NULL : "a choice that has not ended";
+    case JOB_EV_QUEUED: return "queued, though somebody waits";
+    case JOB_EV_ERROR: return job->status == JOB_FAILED ? NULL : "an error of a job that did not fail";
     case JOB_EV_ENDED: w->ended = true; return check_end(w, job);
     default: return check_item(w, ev, job);
     }
@@ -231,7 +236,7 @@ struct conductor *watch_open(int64_t jobs_max, int sequences_max)
     struct engine_config ec = { .kind = "echo", .sequences_max = sequences_max };
     struct conductor *c = NULL;
     struct err err = { 0 };
-    if (conductor_open(&c, &(struct conductor_config){ &ec, jobs_max }, &err))
+    if (conductor_open(&c, &(struct conductor_config){ .engine = &ec, .jobs_max = jobs_max }, &err))
         fail_msg("%s", err.message);
     return c;
 }
@@ -270,7 +275,7 @@ struct job_spec watch_spec_text(struct conductor *c, const char *text, int64_t t
 
 enum err_code watch_submit(struct watch *w, struct conductor *c, const struct job_spec *spec, struct err *err)
 {
-    return job_submit(c, spec, (struct job_sink){ put, done, w }, &w->id, err);
+    return job_submit(c, spec, (struct job_sink){ .put = put, .done = done, .ctx = w }, &w->id, err);
 }
 
 static void hear_nothing(void *ctx, const struct job_event *ev, const struct job_view *job)
@@ -288,7 +293,7 @@ static void end_silently(void *ctx, const struct job_view *job)
 
 struct job_sink watch_silent(void)
 {
-    return (struct job_sink){ hear_nothing, end_silently, NULL };
+    return (struct job_sink){ .put = hear_nothing, .done = end_silently, .ctx = NULL };
 }
 
 void watch_wait(struct watch *w)
