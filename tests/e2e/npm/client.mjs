@@ -1,48 +1,11 @@
 /*
- * client.mjs - the official npm client, unmodified, against a running server.
- *
- * THINKD_E2E_URL serves without keys on the echo engine, whose answer is the question: what comes back can be
- * compared exactly. THINKD_E2E_KEYED_URL takes THINKD_E2E_KEY alone. Retries are off, so that one request is one
- * request.
+ * client.mjs - the official npm client, unmodified: answers, streams, models and refusals.
  */
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
 
-import { main, test } from './tap.mjs';
-
-const url = process.env.THINKD_E2E_URL;
-const keyedUrl = process.env.THINKD_E2E_KEYED_URL;
-const key = process.env.THINKD_E2E_KEY;
-
-const connect = (base, apiKey) => new OpenAI({ baseURL: `${base}/v1`, apiKey, maxRetries: 0, timeout: 30_000 });
-const client = connect(url, 'any-key-at-all');
-const question = 'What is 17 + 25?';
-
-async function collect(stream) {
-  const events = [];
-  for await (const event of stream) events.push(event);
-  return events;
-}
-
-// Every event of a stream, by the rules a strict reader lives by: numbers without gaps from 0, one beginning,
-// one end, what was added is done, and the deltas are the text.
-function checkResponseEvents(events) {
-  assert.deepEqual(events.map((e) => e.sequence_number), events.map((_, i) => i));
-  assert.equal(events[0].type, 'response.created');
-  assert.equal(events[1].type, 'response.in_progress');
-  const last = events.at(-1);
-  assert.equal(last.type, 'response.completed');
-  const count = (type) => events.filter((e) => e.type === type).length;
-  assert.equal(count('response.output_item.added'), last.response.output.length);
-  assert.equal(count('response.output_item.done'), last.response.output.length);
-  assert.equal(count('response.content_part.added'), count('response.content_part.done'));
-  const text = events.filter((e) => e.type === 'response.output_text.delta').map((e) => e.delta).join('');
-  const done = events.find((e) => e.type === 'response.output_text.done');
-  assert.equal(done.text, text);
-  const message = last.response.output.find((item) => item.type === 'message');
-  assert.equal(message.content[0].text, text);
-  return { last, text };
-}
+import { checkResponseEvents, client, collect, connect, key, keyedUrl, question, refused } from './common.mjs';
+import { test } from './tap.mjs';
 
 test('responses.create', async () => {
   const r = await client.responses.create({ model: 'o3', input: question });
@@ -237,24 +200,12 @@ const refusals = [
 ];
 for (const [what, ask, kind, fields] of refusals)
   test(`refuses ${what}`, async () => {
-    const error = await ask().then(
-      () => assert.fail('it was accepted'),
-      (e) => e,
-    );
-    assert.ok(error instanceof kind, String(error?.stack ?? error));
-    for (const [name, want] of Object.entries(fields)) assert.equal(error[name], want, name);
-    assert.equal(error.type, 'invalid_request_error');
-    assert.match(error.requestID, /^req_/);
+    await refused(ask, kind, { type: 'invalid_request_error', ...fields });
   });
 
 test('a wrong key is an AuthenticationError, the right one is served', async () => {
-  const error = await connect(keyedUrl, 'sk-wrong-key-0000').responses.create({ model: 'o3', input: 'x' }).then(
-    () => assert.fail('it was accepted'),
-    (e) => e,
-  );
-  assert.ok(error instanceof OpenAI.AuthenticationError, String(error));
-  assert.equal(error.status, 401);
-  assert.equal(error.code, 'invalid_api_key');
+  const ask = () => connect(keyedUrl, 'sk-wrong-key-0000').responses.create({ model: 'o3', input: 'x' });
+  const error = await refused(ask, OpenAI.AuthenticationError, { status: 401, code: 'invalid_api_key' });
   assert.ok(!error.message.includes('sk-wrong-key-0000'), 'the key is masked');
   const r = await connect(keyedUrl, key).responses.create({ model: 'o3', input: question });
   assert.equal(r.status, 'completed');
@@ -271,4 +222,30 @@ test('a client that aborts its stream leaves a server that serves', async () => 
   assert.equal(r.status, 'completed');
 });
 
-await main();
+test('responses.compact: its output is the next input', async () => {
+  const items = [
+    { role: 'user', content: 'My name is Ada.' },
+    { role: 'assistant', content: 'Hello, Ada.' },
+    { role: 'user', content: question },
+  ];
+  const c = await client.responses.compact({ model: 'o3', input: items });
+  assert.equal(c.object, 'response.compaction');
+  assert.deepEqual(c.output.map((item) => item.type), ['message', 'message', 'compaction']);
+  assert.equal(c.usage.total_tokens, c.usage.input_tokens);
+  const again = await client.responses.compact({ model: 'o3', input: [...c.output, { role: 'user', content: 'And?' }] });
+  assert.equal(again.output.at(-1).type, 'compaction');
+});
+
+test('responses.inputTokens.count', async () => {
+  const counted = await client.responses.inputTokens.count({ model: 'o3', input: question });
+  const r = await client.responses.create({ model: 'o3', input: question });
+  assert.equal(counted.object, 'response.input_tokens');
+  assert.equal(counted.input_tokens, r.usage.input_tokens);
+});
+
+test('a request with an idempotency key is done once', async () => {
+  const options = { headers: { 'Idempotency-Key': 'e2e-once' } };
+  const first = await client.responses.create({ model: 'o3', input: question }, options);
+  const second = await client.responses.create({ model: 'o3', input: question }, options);
+  assert.equal(second.id, first.id);
+});

@@ -1,58 +1,11 @@
-"""client.py - the official PyPI client and requests, unmodified, against a running server.
-
-THINKD_E2E_URL serves without keys on the echo engine, whose answer is the question: what comes back can be
-compared exactly. THINKD_E2E_KEYED_URL takes THINKD_E2E_KEY alone. Retries are off: one request is one request.
-"""
+"""client.py - the official PyPI client and requests, unmodified: answers, streams, models and refusals."""
 import asyncio
 import json
-import os
-import pathlib
-import sys
 
 import openai
 import requests
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import tap
-
-URL = os.environ["THINKD_E2E_URL"]
-KEYED_URL = os.environ["THINKD_E2E_KEYED_URL"]
-KEY = os.environ["THINKD_E2E_KEY"]
-QUESTION = "What is 17 + 25?"
-TESTS = []
-
-
-def test(function):
-    TESTS.append((function.__doc__, function))
-    return function
-
-
-def connect(url=URL, key="any-key-at-all", kind=openai.OpenAI):
-    return kind(base_url=url + "/v1", api_key=key, max_retries=0, timeout=30)
-
-
-client = connect()
-
-
-def check_events(events):
-    """Numbers without gaps, one beginning, one end, and the deltas are the text."""
-    assert [e.sequence_number for e in events] == list(range(len(events)))
-    assert [e.type for e in events[:2]] == ["response.created", "response.in_progress"]
-    assert events[-1].type == "response.completed", events[-1].type
-    text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
-    assert events[-1].response.output_text == text
-    return text
-
-
-def refused(kind, call, **fields):
-    try:
-        call()
-    except kind as error:
-        for name, want in fields.items():
-            assert getattr(error, name) == want, (name, getattr(error, name), want)
-        assert error.request_id and error.request_id.startswith("req_")
-        return error
-    raise AssertionError("it was accepted")
+from common import KEY, KEYED_URL, QUESTION, URL, check_events, client, connect, refused, test
 
 
 @test
@@ -305,7 +258,3 @@ def requests_errors():
         assert reply.status_code == status, (reply.status_code, status, reply.text)
         assert set(reply.json()["error"]) == {"message", "type", "param", "code"}, reply.text
         assert reply.headers["x-request-id"].startswith("req_")
-
-
-if __name__ == "__main__":
-    sys.exit(tap.run(TESTS))
