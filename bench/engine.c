@@ -319,7 +319,7 @@ int main(int argc, char **argv)
     a.cfg.sequences_max = (int)a.branches;
     struct engine *e;
     struct err err = { 0 };
-    if (engine_open(&e, &a.cfg, (struct engine_sink){ put, &tally }, &err))
+    if (engine_open(&e, &a.cfg, (struct engine_sink){ .put = put, .ctx = &tally }, &err))
         return fail("the engine does not open", err.message);
     struct rng rng;
     rng_init(&rng, (uint64_t)a.seed,

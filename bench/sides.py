@@ -144,8 +144,8 @@ class Thinkd:
         return sorted(r[key] for r in runs)[len(runs) // 2]
 
     def serve(self, work, path):
-        command = [self.build / "thinkd", "serve", "--listen", "127.0.0.1:0", "--model", path, "--threads",
-                   str(self.threads), "--log-level", "info", "--context", "4096"]
+        command = [self.build / "thinkd", "serve", "--listen", "127.0.0.1:0", "--data", ":memory:", "--model", path,
+                   "--threads", str(self.threads), "--log-level", "info", "--context", "4096"]
 
         def listening(s):
             found = re.search(r"http://127\.0\.0\.1:(\d+)", "".join(s.lines))
