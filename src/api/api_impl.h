@@ -563,6 +563,9 @@ enum err_code item_find(struct api *a, const struct access_owner *o, struct str 
 /* Appends a conversation's items, oldest first; ERR_NOT_FOUND. until_ms: those that were there by then; 0: all. */
 enum err_code conversation_items(struct api *a, const struct access_owner *o, struct str id, int64_t until_ms,
                                  json_t *out, struct arena *arena, struct err *err);
+/* ERR_ARRAY_TOO_LONG with param, when so many items more are too many. */
+enum err_code conversation_room(struct api *a, const struct access_owner *o, struct str id, size_t more,
+                                const char *param, struct err *err);
 /* Items in a conversation have ids of their own, one owner's all different: an id that is taken, by an item of a
  * conversation or by a response's, is replaced. Call it when a response's input is accepted, before its ids are shown. */
 enum err_code conversation_fresh_ids(struct api *a, const struct access_owner *o, json_t *items,

@@ -339,13 +339,13 @@ void conversations_delete(const struct call *c)
 
 /* --- its items -------------------------------------------------------------------------------------------------------- */
 
-static enum err_code check_room(const struct call *c, struct str id, size_t more, struct err *err)
+enum err_code conversation_room(struct api *a, const struct access_owner *o, struct str id, size_t more,
+                                const char *param, struct err *err)
 {
     int64_t n;
-    enum err_code code =
-        store_object_count(c->api->store, STR(KIND_ITEM), str_from(c->owner.id), id, &n, err);
+    enum err_code code = store_object_count(a->store, STR(KIND_ITEM), str_from(o->id), id, &n, err);
     if (!code && n + (int64_t)more > CONVERSATION_ITEMS_MAX)
-        code = err_set(err, ERR_ARRAY_TOO_LONG, "items", "A conversation holds at most %d items.",
+        code = err_set(err, ERR_ARRAY_TOO_LONG, param, "A conversation holds at most %d items.",
                        CONVERSATION_ITEMS_MAX);
     return code;
 }
@@ -363,7 +363,7 @@ static enum err_code add_items(const struct call *c, struct arena *arena, json_t
     if (!code)
         code = read_items(c, b.items.value, items, arena, err);
     if (!code)
-        code = check_room(c, o.id, json_array_size(items), err);
+        code = conversation_room(c->api, &c->owner, o.id, json_array_size(items), "items", err);
     if (code)
         return code;
     struct store_tx *tx = store_tx_open();

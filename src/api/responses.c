@@ -12,7 +12,10 @@
  */
 #include "api/api_impl.h"
 
+#include <stdio.h>
+
 #define OUTPUT_TOKENS_MIN 16
+#define ANSWER_ITEMS      2 /* of a response at most: a thought and a message */
 
 static const char *const reasoning_contexts[] = { "auto", "current_turn", "all_turns", NULL };
 static const char *const reasoning_modes[] = { "standard", "pro", NULL };
@@ -253,6 +256,14 @@ static enum err_code read_keeping(struct turn *t, const struct responses_body *b
     return b->conversation.set ? read_conversation(t, b->conversation.value, err) : ERR_OK;
 }
 
+static enum err_code find_conversation(struct turn *t, json_t *items, struct err *err)
+{
+    enum err_code code = conversation_items(t->api, &t->owner, t->conversation, 0, items, &t->arena, err);
+    if (code == ERR_NOT_FOUND)
+        snprintf(err->param, sizeof err->param, "conversation");
+    return code;
+}
+
 /* What was said before: earlier responses, or the conversation's items. */
 static enum err_code add_history(struct turn *t, struct err *err)
 {
@@ -262,7 +273,7 @@ static enum err_code add_history(struct turn *t, struct err *err)
     if (t->previous.len && !(t->lane && lane_history(t->lane, t->previous, items)))
         code = history_items(t->api, &t->owner, t->previous, items, &t->arena, err);
     else if (t->conversation.len)
-        code = conversation_items(t->api, &t->owner, t->conversation, 0, items, &t->arena, err);
+        code = find_conversation(t, items, err);
     if (!code)
         code = messages_from_history(t, items, param, err);
     t->history = items;
@@ -297,6 +308,9 @@ static enum err_code keep_input(struct turn *t, const json_t *input, struct err 
     enum err_code code = items_normalise(&t->input, input, "input", &t->arena, err);
     if (!code)
         code = keep_references(t, err);
+    if (!code && t->conversation.len && t->store)
+        code = conversation_room(t->api, &t->owner, t->conversation, json_array_size(t->input) + ANSWER_ITEMS,
+                                 "conversation", err);
     if (!code && t->conversation.len)
         code = conversation_fresh_ids(t->api, &t->owner, t->input, &t->arena, err);
     return code;

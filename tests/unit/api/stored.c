@@ -325,6 +325,38 @@ static void put_items(const char *conversation, int64_t created_ms, const char *
     assert_int_equal(store_commit_wait(site.store, tx, &err), ERR_OK);
 }
 
+/* One place is left: a response would add its input, a thought and a message. */
+static void a_full_conversation_takes_no_response(void **state)
+{
+    (void)state;
+    struct err err;
+    char ids[16];
+    struct store_object c = { .kind = STR("conversation"),
+                              .owner = STR(OWNER),
+                              .id = STR("conv_full"),
+                              .created_ms = 1,
+                              .body = STR("{\"metadata\":{}}") };
+    struct store_tx *tx = store_tx_open();
+    store_tx_object_put(tx, &c);
+    for (int i = 0; i < CONVERSATION_ITEMS_MAX - 1; i++) {
+        snprintf(ids, sizeof ids, "full_%d", i);
+        struct store_object o = { .kind = STR("conversation.item"),
+                                  .owner = STR(OWNER),
+                                  .id = str_from(ids),
+                                  .parent = c.id,
+                                  .created_ms = 1,
+                                  .body = STR("{\"type\":\"reasoning\",\"id\":\"rs\",\"summary\":[]}") };
+        store_tx_object_put(tx, &o);
+    }
+    assert_int_equal(store_commit_wait(site.store, tx, &err), ERR_OK);
+    json_t *reply = site_json(&site, "POST", "/v1/responses",
+                              "{\"model\":\"o3\",\"input\":\"hi\",\"conversation\":\"conv_full\"}", 400);
+    const json_t *error = json_object_get(reply, "error");
+    assert_string_equal(text_of(error, "code"), "array_above_max_length");
+    assert_string_equal(text_of(error, "param"), "conversation");
+    json_decref(reply);
+}
+
 /* The conversation goes on after the response, and holds what the response itself added. */
 static void a_response_saw_its_conversation_as_it_was(void **state)
 {
@@ -539,6 +571,7 @@ static const struct CMUnitTest tests[] = {
     STORED(what_cannot_be_gone_on_from_says_why),
     STORED(a_chain_is_bounded),
     STORED(a_context_is_bounded),
+    STORED(a_full_conversation_takes_no_response),
     STORED(a_response_saw_its_conversation_as_it_was),
     STORED(items_are_found_wherever_they_lie),
     STORED(completions_are_filtered),
