@@ -311,16 +311,17 @@ static void start_next(void *ctx)
 
 static enum err_code read_message(json_t **doc, struct str text, struct err *err)
 {
+    static const char *const known[] = { "response.create", NULL };
     enum err_code code = json_read(doc, text, err);
     if (code)
         return code;
-    struct str type = json_str(json_object_get(*doc, "type"));
+    struct str type = json_str(json_object_get(*doc, "type")); /* of the document */
     if (str_is(type, "response.create"))
         return ERR_OK;
+    code = type.len ? field_value_error(err, "type", type, known) : field_missing_error(err, "type");
     json_decref(*doc);
     *doc = NULL;
-    static const char *const known[] = { "response.create", NULL };
-    return type.len ? field_value_error(err, "type", type, known) : field_missing_error(err, "type");
+    return code;
 }
 
 /* With the lock. Room behind the response that is made, or the error. */
