@@ -17,6 +17,7 @@
  * thread. The lock guards all of a lane, and that nobody sends to a socket that is closed. What follows an answer, and the end
  * of a connection's life, runs on later's thread, since decoding may wait for the disk.
  * Locks: the list's, then a lane's.
+ * What is remembered is the lane's own, shared with no turn: a JSON value belongs to one thread at a time.
  * Ownership: a lane is freed by the last of its socket, its turn and the call that starts the next message.
  */
 #include "api/api_impl.h"
@@ -124,8 +125,8 @@ bool lane_history(struct lane *l, struct str id, json_t *items)
 {
     pthread_mutex_lock(&l->lock);
     bool is_last = l->last[0] && str_is(id, l->last);
-    if (is_last)
-        json_array_extend(items, l->items);
+    for (size_t i = 0; is_last && i < json_array_size(l->items); i++)
+        json_array_append_new(items, json_deep_copy(json_array_get(l->items, i)));
     pthread_mutex_unlock(&l->lock);
     return is_last;
 }
@@ -145,7 +146,9 @@ static void remember(struct lane *l, const struct turn *t)
     forget(l);
     l->items = json_array();
     json_array_extend(l->items, t->history);
-    json_array_extend(l->items, t->input);
+    json_array_clear(t->history);                          /* now the lane's alone */
+    for (size_t i = 0; i < json_array_size(t->input); i++) /* these share values with the document */
+        json_array_append_new(l->items, json_deep_copy(json_array_get(t->input, i)));
     json_array_extend(l->items, json_object_get(response, "output"));
     snprintf(l->last, sizeof l->last, "%s", t->id);
     json_decref(response);
@@ -325,16 +328,17 @@ static enum err_code read_message(json_t **doc, struct str text, struct err *err
 }
 
 /* With the lock. Room behind the response that is made, or the error. */
-static enum err_code wait_in_line(struct lane *l, json_t *doc, size_t bytes, struct err *err)
+static enum err_code wait_in_line(struct lane *l, json_t **doc, size_t bytes, struct err *err)
 {
     if (l->n_waiting == WAITING_MAX)
         return err_set(err, ERR_BUSY, NULL,
                        "%d messages wait on this connection already. Wait for a response.", WAITING_MAX);
     struct waiting_message *m = mem_zalloc(sizeof *m);
-    m->doc = json_incref(doc);
+    m->doc = *doc;
     m->bytes = bytes;
     DL_APPEND(l->waiting, m);
     l->n_waiting++;
+    *doc = NULL; /* it may be another thread's as soon as the lock is free */
     return ERR_OK;
 }
 
@@ -350,7 +354,7 @@ static void on_message(void *ctx, struct http_socket *s, struct str text)
     if (l->expired) {
         code = life_is_over(l, &err);
     } else if (!code && l->busy) {
-        code = wait_in_line(l, doc, text.len, &err);
+        code = wait_in_line(l, &doc, text.len, &err);
     } else if (!code) {
         l->busy = starts = true;
         l->refs++; /* the turn's, and then start_next's */
@@ -361,8 +365,9 @@ static void on_message(void *ctx, struct http_socket *s, struct str text)
     }
     pthread_mutex_unlock(&l->lock);
     if (starts)
-        start(l, json_incref(doc), text.len);
-    json_decref(doc);
+        start(l, doc, text.len);
+    else
+        json_decref(doc);
 }
 
 static void on_closed(void *ctx, struct http_socket *s)
