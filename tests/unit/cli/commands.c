@@ -207,7 +207,7 @@ static void keys_refuse(void **state)
 static json_t *ran_json(struct ran *r)
 {
     struct err err = { 0 };
-    json_t *v;
+    json_t *v = NULL;
     if (r->status != CLI_OK || json_read(&v, buf_str(&r->out), &err))
         fail_msg("status %d, %s: %s%s", r->status, err.message, r->out.ptr, r->err.ptr);
     ran_free(r);
