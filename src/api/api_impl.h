@@ -274,7 +274,12 @@ struct turn_kind {
     void (*keep)(struct turn *t, struct str body, struct store_tx *tx);
 };
 
+/* The values of fields that more than one endpoint has; each list ends in NULL. */
 extern const char *const summary_names[]; /* auto, concise, detailed */
+extern const char *const verbosities[];
+extern const char *const truncations[];
+extern const char *const format_types[];
+extern const char *const service_tiers[];
 
 /* Answers x: the whole path of one request. */
 void turn_run(const struct call *c, const struct turn_kind *kind);

@@ -12,11 +12,7 @@
 
 #include <assert.h>
 
-static const char *const verbosities[] = { "low", "medium", "high", NULL };
-static const char *const format_types[] = { "text", "json_object", "json_schema", NULL };
 static const char *const modality_names[] = { "text", "audio", NULL };
-static const char *const service_tiers[] = { "auto",  "default", "flex",      "priority",
-                                             "scale", "fast",    "ultrafast", NULL };
 
 struct chat_body {
     struct field_string model, user, safety_identifier, prompt_cache_key;

@@ -369,8 +369,6 @@ enum err_code compaction_expand(json_t **out, const struct api *a, struct str ow
 /* --- the endpoint --------------------------------------------------------------------------------------------------- */
 
 static const char *const retentions[] = { "in_memory", "24h", NULL };
-static const char *const service_tiers[] = { "auto",  "default", "flex",      "priority",
-                                             "scale", "fast",    "ultrafast", NULL };
 
 struct compact_body {
     struct field_string model, previous_response_id, instructions, prompt_cache_key;

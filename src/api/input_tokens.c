@@ -7,8 +7,6 @@
  */
 #include "api/api_impl.h"
 
-static const char *const truncations[] = { "auto", "disabled", NULL };
-
 struct input_tokens_body {
     struct field_string model, instructions, previous_response_id;
     struct field_json input, conversation, tools, tool_choice, text, reasoning;

@@ -19,11 +19,6 @@
 
 static const char *const reasoning_contexts[] = { "auto", "current_turn", "all_turns", NULL };
 static const char *const reasoning_modes[] = { "standard", "pro", NULL };
-static const char *const verbosities[] = { "low", "medium", "high", NULL };
-static const char *const truncations[] = { "auto", "disabled", NULL };
-static const char *const format_types[] = { "text", "json_object", "json_schema", NULL };
-static const char *const service_tiers[] = { "auto",  "default", "flex",      "priority",
-                                             "scale", "fast",    "ultrafast", NULL };
 
 struct responses_body {
     struct field_string model, instructions, user, safety_identifier, prompt_cache_key, previous_response_id;
@@ -170,27 +165,9 @@ static enum err_code check_stream_options(struct turn *t, const json_t *options,
     return code;
 }
 
-/* What a reply could include besides. Parts of items that this version never makes change nothing. */
-static const struct include_kind {
-    const char *name;
-    enum { INCLUDE_NOTHING, INCLUDE_LOGPROBS, INCLUDE_SEALED, INCLUDE_UNBUILT } does;
-} include_kinds[] = {
-    { "message.input_image.image_url", INCLUDE_NOTHING },
-    { "computer_call_output.output.image_url", INCLUDE_NOTHING },
-    { "file_search_call.results", INCLUDE_NOTHING },
-    { "web_search_call.results", INCLUDE_NOTHING },
-    { "web_search_call.action.sources", INCLUDE_NOTHING },
-    { "code_interpreter_call.outputs", INCLUDE_NOTHING },
-    { "message.output_text.logprobs", INCLUDE_LOGPROBS },
-    { "reasoning.encrypted_content", INCLUDE_SEALED },
-    { "thinkd.trace", INCLUDE_UNBUILT },
-};
-
+/* The names in include_names that read_include does not act on ask for parts of items that this version never makes. */
 static enum err_code read_include(struct turn *t, const json_t *include, struct err *err)
 {
-    const char *names[ARRAY_LEN(include_kinds) + 1] = { NULL };
-    for (size_t k = 0; k < ARRAY_LEN(include_kinds); k++)
-        names[k] = include_kinds[k].name;
     for (size_t i = 0; i < json_array_size(include); i++) {
         const char *param = arena_printf(&t->arena, "include[%zu]", i);
         const json_t *v = json_array_get(include, i);
@@ -198,14 +175,14 @@ static enum err_code read_include(struct turn *t, const json_t *include, struct 
             return field_type_error(err, param, "a string", v);
         struct str name = json_str(v);
         size_t k = 0;
-        while (k < ARRAY_LEN(include_kinds) && !str_is(name, include_kinds[k].name))
+        while (include_names[k] && !str_is(name, include_names[k]))
             k++;
-        if (k == ARRAY_LEN(include_kinds))
-            return field_value_error(err, param, name, names);
-        t->logprobs |= include_kinds[k].does == INCLUDE_LOGPROBS;
-        t->sealed |= include_kinds[k].does == INCLUDE_SEALED;
-        if (include_kinds[k].does == INCLUDE_UNBUILT)
-            return refuse_unsupported(err, param, include_kinds[k].name, NULL);
+        if (!include_names[k])
+            return field_value_error(err, param, name, include_names);
+        if (str_is(name, "thinkd.trace"))
+            return refuse_unsupported(err, param, include_names[k], NULL);
+        t->logprobs |= str_is(name, "message.output_text.logprobs");
+        t->sealed |= str_is(name, "reasoning.encrypted_content");
     }
     return ERR_OK;
 }
