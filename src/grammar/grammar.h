@@ -1,0 +1,89 @@
+/*
+ * grammar.h - what a text may be, byte by byte, and so which tokens may come next.
+ *
+ * A contract (a JSON Schema, a regular expression, a Lark grammar) is compiled once into a grammar; a grammar and a model's
+ * vocabulary make a matcher, which follows one text and says before each token which tokens keep it inside the
+ * contract. Nothing is repaired afterwards: what cannot be enforced exactly is refused, or named, when it is compiled.
+ *
+ * Threads:   a grammar and a grammar_vocab are read-only once open (their caches are locked inside); any thread may use
+ *            them. A matcher belongs to one thread at a time.
+ * Ownership: both are reference-counted; a matcher holds a reference to each.
+ * Errors:    ERR_INVALID_SCHEMA (code invalid_json_schema) names the keyword and its path; ERR_INVALID_VALUE for a grammar's
+ *            or a pattern's own fault, with its line or offset.
+ * Bounds:    compiling takes at most GRAMMAR_NODES_MAX nodes and GRAMMAR_BYTES_MAX of memory, whatever the input is.
+ */
+#ifndef THINKD_GRAMMAR_GRAMMAR_H
+#define THINKD_GRAMMAR_GRAMMAR_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "text/text.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GRAMMAR_NODES_MAX 200000
+#define GRAMMAR_BYTES_MAX ((size_t)48 << 20)
+
+struct grammar;       /* compiled: knows no vocabulary */
+struct grammar_vocab; /* the tokens of a model, as a trie of their bytes */
+struct matcher;       /* one text */
+
+/* --- compiling ------------------------------------------------------------------------------------ */
+
+/* Which texts of JSON there are beside a value's own: blanks between the tokens of JSON. */
+enum json_layout {
+    JSON_COMPACT, /* one form: {"a":1,"b":[2,3]}: no blanks at all */
+    JSON_SPACED   /* none, or one blank behind ':' and ',', as json.dumps and JSON.stringify write */
+};
+
+struct schema_options {
+    bool strict; /* a keyword that cannot be enforced is an error; else it is left out and named in omitted */
+    const char *path; /* put before the paths in errors: "text.format.schema" */
+    enum json_layout layout;
+};
+
+/* The texts that are JSON and valid against schema (draft 2020-12, and the forms of older drafts that SDKs send). Properties come in the order of the
+ * schema. *omitted: NULL, or a new array of {"path", "keyword"} for the caller. */
+enum err_code grammar_open_schema(struct grammar **out, const json_t *schema, const struct schema_options *o,
+                                  json_t **omitted, struct err *err);
+/* Any JSON object (response_format json_object). */
+enum err_code grammar_open_json_object(struct grammar **out, enum json_layout layout, struct err *err);
+/* The whole text matches the pattern: Rust's syntax without look-around and back-references, as custom tools document it. */
+enum err_code grammar_open_regex(struct grammar **out, struct str pattern, struct err *err);
+/* Lark's syntax, as custom tools document it. */
+enum err_code grammar_open_lark(struct grammar **out, struct str source, struct err *err);
+
+struct grammar *grammar_ref(struct grammar *g);
+void grammar_unref(struct grammar *g); /* NULL is fine */
+
+/* --- vocabularies ----------------------------------------------------------------------------------- */
+
+/* Costs tens of milliseconds for a large vocabulary, so once per model. Borrows t, which must outlive it. */
+void grammar_vocab_open(struct grammar_vocab **out, const struct tokenizer *t);
+void grammar_vocab_close(struct grammar_vocab *v); /* NULL is fine */
+
+/* --- matching ---------------------------------------------------------------------------------------- */
+
+void matcher_open(struct matcher **out, struct grammar *g, struct grammar_vocab *v);
+void matcher_close(struct matcher *m);                 /* NULL is fine */
+struct matcher *matcher_copy(const struct matcher *m); /* stands where m stands */
+
+/* The tokens that may come next: bit id % 64 of word id / 64; [words] = (tokenizer_size + 63) / 64. Tokens that end a
+ * turn are allowed where the text may end here. At least one bit is set in every state that can be reached. Valid until the next call that
+ * takes m; shared with other matchers, so read-only. */
+const uint64_t *matcher_mask(struct matcher *m, size_t *words);
+bool matcher_allows(const struct matcher *m, int32_t id); /* the bit of one token, without the mask */
+/* Goes on by a token that the mask allows; false, and nothing has changed, for one that it does not. */
+bool matcher_accept(struct matcher *m, int32_t id);
+/* Goes on by bytes. Returns how many were accepted: fewer than len where the next one is the first bad byte. */
+size_t matcher_put(struct matcher *m, struct str bytes);
+bool matcher_may_end(const struct matcher *m); /* the text so far is whole */
+bool matcher_over(const struct matcher *m);    /* it is whole, and no byte may follow */
+/* What must come next whatever the model says: appends the forced bytes up to the next choice. */
+void matcher_forced(const struct matcher *m, struct buf *out);
+/* A shortest text that makes the text so far whole, by bytes; false: there is none within max bytes. */
+bool matcher_closing(const struct matcher *m, size_t max, struct buf *out);
+
+#endif

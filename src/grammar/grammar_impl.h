@@ -1,0 +1,73 @@
+/*
+ * grammar_impl.h - what the files of grammar share: the intermediate form between the front ends (schema.c, regex.c, lark.c)
+ * and the automaton.
+ *
+ * A builder holds nodes in an arena. A node describes a set of texts over bytes; rules name nodes and may call each other in
+ * any way, recursion included, so a builder as a whole is a context-free grammar. Below a NODE_REGULAR bit are only regular
+ * sets, where intersection and complement are allowed as well: a pattern with a maxLength, any key but the named ones, a multiple of 3 in
+ * a range. Nodes are hash-consed: equal nodes are one pointer.
+ *
+ * A character is a Unicode scalar value and becomes its UTF-8 bytes; complements are taken among texts of whole
+ * characters, so no text that is not UTF-8 is ever accepted.
+ */
+#ifndef THINKD_GRAMMAR_IMPL_H
+#define THINKD_GRAMMAR_IMPL_H
+
+#include "base/arena.h"
+#include "grammar/grammar.h"
+
+struct node;    /* immutable, lives as long as its builder */
+struct builder; /* one compile */
+
+struct char_range {
+    uint32_t first, last; /* scalar values, inclusive */
+};
+
+#define REPEAT_ENDLESS SIZE_MAX
+
+struct builder *builder_open(void);
+void builder_close(struct builder *b); /* NULL is fine */
+/* ERR_OK, or what the first node that broke a bound broke: checked at the end, so that building needs no error paths. Nodes made after
+ * that are valid and mean nothing. */
+enum err_code builder_err(const struct builder *b, struct err *err);
+struct arena *builder_arena(struct builder *b);
+
+const struct node *node_empty(struct builder *b); /* the empty text */
+const struct node *node_never(struct builder *b); /* no text at all */
+const struct node *node_text(struct builder *b, struct str utf8);
+const struct node *node_class(struct builder *b, const struct char_range *ranges,
+                              size_t n); /* any order, may overlap */
+const struct node *node_seq(struct builder *b, const struct node *const *parts, size_t n);
+const struct node *node_or(struct builder *b, const struct node *const *parts, size_t n);
+const struct node *node_repeat(struct builder *b, const struct node *x, size_t min, size_t max);
+/* Of regular nodes alone (asserted). */
+const struct node *node_and(struct builder *b, const struct node *x, const struct node *y);
+const struct node *node_not(struct builder *b, const struct node *x);
+bool node_regular(const struct node *x);
+
+/* A control token, by its text ("<tool_call>"): what a matcher's vocabulary has by that name. Not regular. Where the vocabulary
+ * has none of that name, its text. */
+const struct node *node_control(struct builder *b, struct str name);
+
+/* Rules: made first, defined once, called from anywhere. Calling makes a node that is not regular. */
+size_t rule_new(struct builder *b, const char *name); /* name: for messages; copied */
+void rule_define(struct builder *b, size_t rule, const struct node *x);
+const struct node *node_call(struct builder *b, size_t rule);
+
+/* The grammar of rule start. Rules that can produce no text are cut off; a start that cannot is ERR_INVALID_SCHEMA or ERR_INVALID_VALUE
+ * as the caller says. Takes the builder over, also when it fails. */
+enum err_code grammar_from(struct grammar **out, struct builder *b, size_t start, enum err_code unsatisfiable,
+                           struct err *err);
+
+/* --- pieces that front ends share ------------------------------------------------------------------------ */
+
+/* A pattern as a regular node. flavour: whose syntax; anchored: ECMA-262 patterns search unless they say ^ and $. */
+enum regex_flavour { REGEX_ECMA, REGEX_RUST };
+enum err_code regex_node(const struct node **out, struct builder *b, struct str pattern,
+                         enum regex_flavour flavour, bool search, struct err *err);
+
+/* Texts as JSON writes them between quotes: the images of a regular set of texts under JSON's escaping. Each character has
+ * one spelling: itself, or the shortest escape where JSON needs one (\" \\ \b \f \n \r \t \u00XX); '/' stands for itself. */
+const struct node *node_json_image(struct builder *b, const struct node *regular);
+
+#endif
