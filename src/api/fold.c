@@ -388,19 +388,3 @@ json_t *fold_response(struct fold *f)
         set_output_text(f->response);
     return f->response;
 }
-
-enum err_code fold_events(json_t **out, const struct str *events, size_t n, struct err *err)
-{
-    struct fold *f = fold_open();
-    enum err_code code = ERR_OK;
-    *out = NULL;
-    for (size_t i = 0; i < n && !code; i++)
-        code = fold_add(f, events[i], err);
-    json_t *response = code ? NULL : fold_response(f);
-    if (response)
-        *out = json_incref(response);
-    else if (!code)
-        code = err_set(err, ERR_STORE, NULL, "There are no events to make a response of.");
-    fold_close(f);
-    return code;
-}

@@ -93,24 +93,6 @@ void store_tx_object_delete(struct store_tx *tx, struct str kind, struct str own
     op->id = tx_copy(tx, id);
 }
 
-static enum err_code delete_list(struct writing *w, const struct op *op, struct err *err)
-{
-    struct query q;
-    query_open(&q, w->h, "DELETE FROM objects WHERE kind = ? AND owner = ? AND parent = ?");
-    query_text(&q, op->kind);
-    query_text(&q, op->owner);
-    query_text(&q, op->text);
-    return query_run(&q, err);
-}
-
-void store_tx_objects_delete(struct store_tx *tx, struct str kind, struct str owner, struct str parent)
-{
-    struct op *op = tx_op(tx, delete_list);
-    op->kind = tx_copy(tx, kind);
-    op->owner = tx_copy(tx, owner);
-    op->text = tx_copy(tx, parent);
-}
-
 /* --- reads -------------------------------------------------------------------------------------------- */
 
 #define OBJECT_COLUMNS "kind, owner, id, parent, created, expires, body, place"

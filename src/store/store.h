@@ -142,8 +142,6 @@ void store_tx_object_update(struct store_tx *tx,
                             const struct store_object *o); /* body, expires_ms; ERR_NOT_FOUND */
 void store_tx_object_delete(struct store_tx *tx, struct str kind, struct str owner,
                             struct str id); /* ERR_NOT_FOUND */
-/* All members of a list; none is fine. */
-void store_tx_objects_delete(struct store_tx *tx, struct str kind, struct str owner, struct str parent);
 
 /* The transaction changes hands. done may be NULL; err->code is ERR_OK when it is on disk. */
 typedef void store_done(void *ctx, const struct err *err);

@@ -135,6 +135,18 @@ static void recorded_streams_fold(void **state)
     }
 }
 
+/* Without a look in between. */
+static json_t *fold_all(const struct str *events, size_t n)
+{
+    struct fold *f = fold_open();
+    struct err err;
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(fold_add(f, events[i], &err), ERR_OK);
+    json_t *response = json_incref(fold_response(f));
+    fold_close(f);
+    return response;
+}
+
 static void all_at_once_is_step_by_step(void **state)
 {
     (void)state;
@@ -144,9 +156,8 @@ static void all_at_once_is_step_by_step(void **state)
         struct err err;
         stream_load(&s, recorded[r]);
         for (size_t i = 0; i < s.n; i++) {
-            json_t *once;
             assert_int_equal(fold_add(f, s.events[i], &err), ERR_OK);
-            assert_int_equal(fold_events(&once, s.events, i + 1, &err), ERR_OK);
+            json_t *once = fold_all(s.events, i + 1);
             assert_same(once, fold_response(f), recorded[r]);
             json_decref(once);
         }
@@ -386,12 +397,10 @@ static void texts_grow_side_by_side(void **state)
                                           DELTA("1", "z"),
                                           DELTA("0", "c") };
     struct str views[ARRAY_LEN(events)];
-    struct err err;
-    json_t *got;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
         views[i] = str_from(events[i]);
-    assert_int_equal(fold_events(&got, views, ARRAY_LEN(events), &err), ERR_OK);
+    json_t *got = fold_all(views, ARRAY_LEN(events));
     const json_t *output = json_object_get(got, "output");
     assert_string_equal(json_string_value(json_object_get(json_array_get(output, 0), "arguments")), "abc");
     assert_string_equal(json_string_value(json_object_get(json_array_get(output, 1), "arguments")), "xyz");
@@ -401,11 +410,10 @@ static void texts_grow_side_by_side(void **state)
 
 static void no_events_are_no_response(void **state)
 {
-    json_t *out;
-    struct err err;
+    struct fold *f = fold_open();
     (void)state;
-    assert_int_equal(fold_events(&out, NULL, 0, &err), ERR_STORE);
-    assert_null(out);
+    assert_null(fold_response(f));
+    fold_close(f);
 }
 
 static const struct CMUnitTest tests[] = {

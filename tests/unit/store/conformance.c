@@ -702,22 +702,6 @@ static void lists_are_paged(void **state)
     assert_string_equal(members(f, (struct store_list){ .limit = 20, .created_from_ms = 107 }, "+"), "789");
 }
 
-static void a_list_is_deleted_whole(void **state)
-{
-    struct fixture *f = *state;
-    int64_t count;
-    put_members(f);
-    for (int i = 0; i < 2; i++) { /* an empty one, too */
-        struct store_tx *tx = store_tx_open();
-        store_tx_objects_delete(tx, s("item"), s("anna"), s("conv"));
-        commit(f->store, tx, ERR_OK);
-    }
-    assert_int_equal(store_object_count(f->store, s("item"), s("anna"), s("conv"), &count, &f->err), ERR_OK);
-    assert_int_equal(count, 0);
-    assert_int_equal(store_object_count(f->store, s("item"), s("anna"), s("other"), &count, &f->err), ERR_OK);
-    assert_int_equal(count, 1);
-}
-
 /* --- sweeps ------------------------------------------------------------------------------------------- */
 
 static bool is_there(struct fixture *f, const char *id)
@@ -849,7 +833,6 @@ static void the_oldest_go_when_it_is_too_much(void **state)
     X(objects_are_put_changed_and_deleted)                                                                   \
     X(kind_owner_and_id_are_one_name)                                                                        \
     X(lists_are_paged)                                                                                       \
-    X(a_list_is_deleted_whole)                                                                               \
     X(what_is_old_goes)                                                                                      \
     X(a_chain_stays_while_its_end_is_kept)                                                                   \
     X(a_sweep_takes_many)                                                                                    \
