@@ -19,6 +19,12 @@
 #define INPUT_CHARS_MAX 10485760
 #define LOGPROBS_MAX    4194304 /* of a request: tokens and their alternatives together */
 
+#define ID_HEX_DIGITS   48
+#define ID_PREFIX_MAX   31
+#define ID_SIZE         (ID_PREFIX_MAX + ID_HEX_DIGITS + 1)
+
+void id_make(char id[ID_SIZE], const char *prefix); /* "msg_" + 48 hex digits, younger ids behind older ones */
+
 struct later;
 struct lane;
 struct lanes;
@@ -245,7 +251,7 @@ struct turn {
     struct plan plan;
 
     /* from turn.c and the sinks */
-    char id[80];
+    char id[ID_SIZE];
     int64_t created_s, created_ms;
     bool began;         /* the stream was begun: there is no way back to a plain reply */
     struct buf frame;   /* of the event being written; the conductor's thread */
@@ -507,8 +513,7 @@ enum err_code object_list_reply(const struct call *c, const char *kind, const st
 
 #define ITEM_ID_CHARS_MAX 256
 
-/* "msg_" + 48 hex digits, in the arena. */
-char *new_id(struct arena *arena, const char *prefix);
+char *new_id(struct arena *arena, const char *prefix); /* id_make's, in the arena */
 /* An item of the input as it is kept and shown: its type and id are there, a message's content is an array of parts. The
  * new object (the caller's) shares values with item, which must not be changed afterwards. An item_reference stays
  * one: who keeps items resolves it with item_find. */
@@ -537,8 +542,6 @@ enum err_code fold_add(struct fold *f, struct str event,
 json_t *fold_response(struct fold *f);
 bool fold_over(const struct fold *f); /* a terminal event was among them */
 void fold_close(struct fold *f);      /* NULL is fine */
-/* All at once; *out is the caller's. */
-enum err_code fold_events(json_t **out, const struct str *events, size_t n, struct err *err);
 
 /* --- history.c ------------------------------------------------------------------------------------------------ */
 

@@ -29,7 +29,6 @@
 #define KEEP_SHARE    4
 #define OPEN_SHARE    2
 #define OTHER_TOKENS  64 /* stands for a part without text: the model reads a note in its place */
-#define ID_HEX_DIGITS 48
 #define KIND          "compaction"
 
 /* --- tokens of an item ------------------------------------------------------------------------------------ */
@@ -162,9 +161,8 @@ static void sort_items(struct sorted *s)
 
 static void set_id(json_t *item, const char *prefix)
 {
-    char digits[ID_HEX_DIGITS + 1], id[80];
-    rng_os_hex(digits, ID_HEX_DIGITS);
-    snprintf(id, sizeof id, "%s%s", prefix, digits);
+    char id[ID_SIZE];
+    id_make(id, prefix);
     if (!json_is_string(json_object_get(item, "id")))
         json_object_set_new(item, "id", json_string(id));
 }
@@ -471,9 +469,8 @@ static void put_usage(struct json_writer *w, int64_t input)
 static void put_compaction(struct buf *out, const struct sorted *s, const json_t *sealed, int64_t tokens)
 {
     struct json_writer w = { .out = out };
-    char id[80], digits[ID_HEX_DIGITS + 1];
-    rng_os_hex(digits, ID_HEX_DIGITS);
-    snprintf(id, sizeof id, "resp_%s", digits);
+    char id[ID_SIZE];
+    id_make(id, "resp_");
     jw_begin_object(&w);
     put_text(&w, "id", id);
     put_text(&w, "object", "response.compaction");

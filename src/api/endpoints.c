@@ -235,8 +235,9 @@ static void dispatch(struct http_exchange *x, const struct http_route *route, vo
     struct access_place place = { 0 };
     struct call c = { .api = app, .x = x, .place = &place };
     struct access *access = c.api->access;
-    const struct endpoint *ep = &endpoints[route->flags % ARRAY_LEN(endpoints)];
-    const struct path_family *family = &families[route->flags / ARRAY_LEN(endpoints)];
+    unsigned row = route->flags & ~HTTP_QUICK;
+    const struct endpoint *ep = &endpoints[row % ARRAY_LEN(endpoints)];
+    const struct path_family *family = &families[row / ARRAY_LEN(endpoints)];
     struct err err = { 0 };
     if (family->only)
         c.deployment = http_path_arg(x, 0);
@@ -271,6 +272,12 @@ static const char *path_in(const struct path_family *family, const struct endpoi
     return arena_printf(arena, "%s%s", family->prefix, ep->path + strlen("/v1"));
 }
 
+/* Who asks how a response stands does not wait behind the requests to make others. */
+static bool is_quick(const struct endpoint *ep)
+{
+    return strcmp(ep->method, "GET") == 0 && !(ep->flags & EP_SOCKET);
+}
+
 struct http_route *endpoint_routes(size_t *n, size_t body_max, struct arena *arena)
 {
     struct http_route *routes =
@@ -286,8 +293,8 @@ struct http_route *endpoint_routes(size_t *n, size_t body_max, struct arena *are
                 .pattern = path_in(&families[f], ep, arena),
                 .body_max = ep->flags & (EP_JSON | EP_FORM | EP_BODY | EP_SOCKET) ? body_max : 0,
                 .handle = dispatch,
-                /* so that dispatch finds both again */
-                .flags = (unsigned)(f * ARRAY_LEN(endpoints) + i),
+                /* the row and its family, for dispatch */
+                .flags = (unsigned)(f * ARRAY_LEN(endpoints) + i) | (is_quick(ep) ? HTTP_QUICK : 0),
             };
         }
     return routes;

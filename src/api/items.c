@@ -13,9 +13,13 @@
  */
 #include "api/api_impl.h"
 
+#include "base/clock.h"
 #include "base/rng.h"
 
-#define ID_HEX_DIGITS    48
+#include <inttypes.h>
+#include <stdio.h>
+
+#define ID_TIME_DIGITS   12 /* of them: milliseconds */
 #define CALL_ID_CHARS    64
 #define TOOL_NAME_CHARS  128
 #define INPUT_CHARS_MAX  10485760
@@ -50,11 +54,20 @@ void keep_member_or(json_t *out, const json_t *object, const char *name, json_t 
         json_object_set_new(out, name, otherwise);
 }
 
+/* The time first, so that what was made one after the other stands side by side in the store's indexes: a commit then changes
+ * a few pages at their end and not one for each id anywhere. The 144 random bits behind it are what nobody guesses. */
+void id_make(char id[ID_SIZE], const char *prefix)
+{
+    int n = snprintf(id, ID_SIZE, "%.*s%0*" PRIx64, ID_PREFIX_MAX, prefix, ID_TIME_DIGITS,
+                     (uint64_t)clock_wall_ms() & 0xffffffffffff);
+    rng_os_hex(id + n, ID_HEX_DIGITS - ID_TIME_DIGITS);
+}
+
 char *new_id(struct arena *arena, const char *prefix)
 {
-    char digits[ID_HEX_DIGITS + 1];
-    rng_os_hex(digits, ID_HEX_DIGITS);
-    return arena_printf(arena, "%s%s", prefix, digits);
+    char id[ID_SIZE];
+    id_make(id, prefix);
+    return arena_strdup(arena, id);
 }
 
 /* --- items ---------------------------------------------------------------------------------------------------- */

@@ -19,8 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ID_HEX_DIGITS 48
-
 /* --- life ----------------------------------------------------------------------------------------- */
 
 static struct turn *turn_open(struct api *a, const struct turn_kind *kind)
@@ -36,9 +34,7 @@ static struct turn *turn_open(struct api *a, const struct turn_kind *kind)
     t->created_ms = clock_wall_ms();
     t->created_s = t->created_ms / 1000;
     t->seal = arena_alloc(&t->arena, sizeof *t->seal);
-    char digits[ID_HEX_DIGITS + 1];
-    rng_os_hex(digits, ID_HEX_DIGITS);
-    snprintf(t->id, sizeof t->id, "%s%s", kind->id_prefix, digits);
+    id_make(t->id, kind->id_prefix);
     return t;
 }
 

@@ -28,13 +28,15 @@
 struct http_server;
 struct http_exchange;
 
+#define HTTP_QUICK (1u << 31) /* a route's requests pass those of others that wait for a worker */
+
 struct http_route {
     const char *method;  /* "POST" */
     const char *pattern; /* "/v1/models/{id}"; a last segment "{id+}" also takes slashes */
     size_t body_max;     /* bytes; 0: a body is refused */
     /* On a worker thread; app is http_config's. */
     void (*handle)(struct http_exchange *x, const struct http_route *route, void *app);
-    unsigned flags; /* the application's own */
+    unsigned flags; /* the application's own, but for HTTP_QUICK */
 };
 
 struct http_config {

@@ -178,7 +178,8 @@ struct http_server {
     char *url;
     int epoll, listener; /* -1: closed */
     struct mailbox *notes;
-    struct mailbox *work; /* struct work */
+    struct mailbox *work;  /* struct work */
+    struct mailbox *quick; /* struct http_exchange *: those that pass; for each there is a turn in work */
     struct thread *workers;
     int n_workers;
 
@@ -295,7 +296,7 @@ struct note {
     struct http_socket *socket;
 };
 
-/* One of the two. */
+/* One of the two; neither: a turn for the oldest quick one. */
 struct work {
     struct http_exchange *x;
     struct http_socket *socket;

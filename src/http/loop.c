@@ -167,16 +167,26 @@ void http_run(struct http_server *s)
 
 /* --- life ------------------------------------------------------------------------------------------------ */
 
+static void handle(struct http_exchange *x)
+{
+    x->match.route->handle(x, x->match.route, x->server->cfg.app);
+}
+
+/* Before each piece of work one of the quick requests, wherever its own turn is: it waits for what workers have begun, not
+ * for all that came before it, and the others get on no matter how many quick ones come. */
 static void work(void *ctx)
 {
     struct http_server *s = ctx;
+    struct http_exchange *quick;
     struct work w;
     thread_take_short_turns();
     while (mailbox_take(s->work, &w, -1)) {
+        if (mailbox_take(s->quick, &quick, 0))
+            handle(quick);
         if (w.socket)
             socket_work(w.socket);
-        else
-            w.x->match.route->handle(w.x, w.x->match.route, s->cfg.app);
+        else if (w.x)
+            handle(w.x);
     }
 }
 
@@ -220,6 +230,7 @@ enum err_code http_open(struct http_server **out, const struct http_config *cfg,
     conns_init(s);
     s->notes = mailbox_open(1024, sizeof(struct note));
     s->work = mailbox_open((size_t)cfg->workers * HTTP_QUEUE_PER_WORK, sizeof(struct work));
+    s->quick = mailbox_open((size_t)cfg->workers * HTTP_QUEUE_PER_WORK, sizeof(struct http_exchange *));
     enum err_code code = listen_open(&s->listener, &s->url, cfg->listen, err);
     if (!code)
         code = daemon_open(s, &library_fd, err);
@@ -263,6 +274,7 @@ void http_close(struct http_server *s)
         close(s->epoll);
     mailbox_close(s->notes);
     mailbox_close(s->work);
+    mailbox_close(s->quick);
     mem_free(s->workers);
     mem_free(s->url);
     mem_free(s);

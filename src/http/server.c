@@ -306,10 +306,19 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *bytes, size_
     return check_body(x, &err) ? refuse(x, &err) : MHD_YES;
 }
 
+/* A quick one stands in its own queue before its turn is given out, so whoever takes the turn finds it, if nobody has yet.
+ * Their number is bounded there, that of the turns by it. */
+static bool give_to_worker(struct http_exchange *x)
+{
+    struct http_server *s = x->server;
+    if (!(x->match.route->flags & HTTP_QUICK))
+        return mailbox_post(s->work, &(struct work){ .x = x });
+    return mailbox_post(s->quick, &x) && mailbox_push(s->work, &(struct work){ 0 });
+}
+
 static enum MHD_Result hand_out(struct http_exchange *x)
 {
-    struct work work = { .x = x };
-    if (!mailbox_post(x->server->work, &work)) {
+    if (!give_to_worker(x)) {
         struct err err;
         err_set(&err, ERR_BUSY, NULL, "The server has more requests than it can take in; try again shortly.");
         exchange_answer_error(x, &err);

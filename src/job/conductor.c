@@ -79,7 +79,7 @@ static void take_params(struct job *j, const struct job_spec *spec)
             (struct str){ mem_strndup(spec->stops[i].ptr, spec->stops[i].len), spec->stops[i].len };
 }
 
-/* A kept job's items share the last digits of its name. */
+/* A kept job's items share the first digits of its name: those that stand by time in the store's indexes. */
 static void take_record(struct job *j, const struct job_spec *spec)
 {
     const struct job_record *r = spec->record;
@@ -89,8 +89,8 @@ static void take_record(struct job *j, const struct job_spec *spec)
         return;
     j->name = mem_strndup(r->name.ptr, r->name.len);
     j->past = (struct str){ mem_strndup(r->journal.ptr, r->journal.len), r->journal.len };
-    if (r->name.len >= JOB_HEX)
-        memcpy(j->hex, r->name.ptr + r->name.len - JOB_HEX, JOB_HEX);
+    if (r->name.len >= JOB_HEX + OWN_HEX)
+        memcpy(j->hex, r->name.ptr + r->name.len - JOB_HEX - OWN_HEX, JOB_HEX);
 }
 
 static size_t choices_of(const struct job_spec *spec)

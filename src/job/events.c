@@ -54,11 +54,11 @@ static size_t add_item(struct job *j, enum job_item_kind kind, size_t choice)
     }
     struct job_item *item = &j->items[at];
     *item = (struct job_item){ .kind = kind, .choice = choice };
-    /* 48 digits, of which the last are the same for all of a job's items. The first are its number's, mixed so that ids
+    /* 48 digits, of which the first are the same for all of a job's items. The last are its number's, mixed so that ids
      * look as they do elsewhere: a job that goes on after a restart gives its items the same ids again. */
     uint32_t own = ((uint32_t)at + 1) * 2654435761u;
-    snprintf(item->id, sizeof item->id, "%s_%08" PRIx32 "%s", kind == JOB_REASONING ? "rs" : "msg", own,
-             j->hex);
+    snprintf(item->id, sizeof item->id, "%s_%s%0*" PRIx32, kind == JOB_REASONING ? "rs" : "msg", j->hex,
+             OWN_HEX, own);
     j->view.n_items++;
     tell(j, JOB_EV_ITEM_ADDED, at, choice, (struct str){ 0 });
     return at;

@@ -177,7 +177,7 @@ struct job_watcher {
 };
 
 struct job_record {
-    struct str name;    /* the response's id: "resp_" and hex digits, of which the items' ids take the last */
+    struct str name;    /* the response's id: "resp_" and hex digits, of which the items' ids take the first */
     bool background;    /* nobody waits on the line */
     int64_t events;     /* that are stored already: an earlier run's, or those written with the row */
     struct str journal; /* of the earlier run */

@@ -22,6 +22,7 @@
 #include <uthash.h>
 
 #define JOB_HEX 40 /* hex digits that the ids of a job's items share */
+#define OWN_HEX 8  /* and those of each */
 #define NO_ITEM SIZE_MAX
 
 /* The tokens of one choice: those before front are done with, the one at front may be shown in part, the others wait

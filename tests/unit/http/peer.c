@@ -208,7 +208,7 @@ static void do_show(struct http_exchange *x, const struct http_route *route, voi
 static void do_hold(struct http_exchange *x, const struct http_route *route, void *app)
 {
     struct world *w = app;
-    if (route->flags)
+    if (route->flags == 1)
         http_stream_begin(x);
     http_on_gone(x, gone, w);
     pthread_mutex_lock(&w->lock);
@@ -237,6 +237,7 @@ static const struct http_route routes[] = {
     { "DELETE", "/items/{id}", 0, do_show, 0 }, { "GET", "/files/{path+}", 0, do_show, 0 },
     { "GET", "/hold", 0, do_hold, 0 },          { "GET", "/stream", 0, do_hold, 1 },
     { "GET", "/block", 0, do_block, 0 },        { "POST", "/hold", 100, do_hold, 0 },
+    { "GET", "/quick", 0, do_hold, HTTP_QUICK },
 };
 
 static void error_body(struct buf *body, const struct err *err)

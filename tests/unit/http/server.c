@@ -428,6 +428,45 @@ static void a_full_queue_is_503(void **state)
     world_end(w);
 }
 
+/* What the loop itself answers comes behind all that it had read before. */
+static void wait_for_loop(struct world *w)
+{
+    assert_reply(peer_ask(world_url(w), GET("/nowhere")), 404, NULL);
+}
+
+/* Both ways: a quick one passes those that wait, and one that waits is not kept waiting by any number of quick ones. */
+static void quick_requests_pass_others(void **state)
+{
+    static const char *const order[] = { "/quick", "/hold", "/quick", "/hold", "/quick" };
+    (void)state;
+    struct http_config cfg = world_defaults;
+    cfg.workers = 1;
+    struct world *w = world_start(&cfg);
+    struct peer blocker, peers[ARRAY_LEN(order)];
+    peer_open(&blocker, world_url(w));
+    peer_send(&blocker, GET("/block"));
+    world_wait_blocked(w, 1);
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        peer_open(&peers[i], world_url(w));
+        peer_send(&peers[i],
+                  i < 2 ? "POST /hold HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\r\nx" : GET("/quick"));
+        wait_for_loop(w);
+    }
+    world_unblock(w);
+    assert_reply(peer_read(&blocker), 200, "out");
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        struct http_exchange *x = world_take(w);
+        assert_true(str_is(http_path(x), order[i]));
+        http_reply(x, 200, "text/plain", STR("taken"));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        assert_reply(peer_read(&peers[i]), 200, "taken");
+        peer_close(&peers[i]);
+    }
+    peer_close(&blocker);
+    world_end(w);
+}
+
 static void a_thousand_requests(void **state)
 {
     (void)state;
@@ -540,6 +579,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(expect_100_continue),
     cmocka_unit_test(http_1_0_closes),
     cmocka_unit_test(a_full_queue_is_503),
+    cmocka_unit_test(quick_requests_pass_others),
     cmocka_unit_test(a_thousand_requests),
     cmocka_unit_test(holders_answer_from_other_threads),
     cmocka_unit_test(open_errors_tell_what_to_do),
