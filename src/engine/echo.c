@@ -4,7 +4,7 @@
  * Its tokens are words. It thinks by walking through the message ("Word 1 is \"What\"."), four tokens a
  * word, then answers with the message itself, so budgets, stages, stops and counts can be checked to the
  * token. It goes through the same sequence.c and batch.c as a real model and keeps the same promises; a prompt of text
- * or ids is answered like a message that asks for no thinking. Sampling settings matter to /random alone. A message
+ * or ids is answered like a message that asks for no thinking. Sampling settings, penalties and biases matter to /random alone. A message
  * that starts with one of these words does something else; there is no other way to steer it, and no real engine
  * reads them:
  *
@@ -316,9 +316,13 @@ static void say_digit(struct engine *e, struct sequence *s, double uniform, stru
 {
     static const float level[DIGITS] = { 0 };
     const struct engine_params *p = &s->params;
+    float bent[DIGITS];
+    struct logit_summary row;
+    for (int32_t i = 0; i < DIGITS; i++)
+        bent[i] = adjust_logit(s, ECHO_NUMBER + i, level[i]);
     kernels_scalar.summarize_logits(level, DIGITS, DIGITS, &out->row);
-    int32_t digit =
-        sampler_pick(e->echo->digits, level, &out->row, p->temperature, p->top_p, p->min_p, uniform);
+    kernels_scalar.summarize_logits(bent, DIGITS, DIGITS, &row);
+    int32_t digit = sampler_pick(e->echo->digits, bent, &row, p->temperature, p->top_p, p->min_p, uniform);
     for (int i = 0; i < out->row.n_top; i++)
         out->row.top[i] += ECHO_NUMBER;
     out->id = ECHO_NUMBER + digit;

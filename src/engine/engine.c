@@ -9,6 +9,7 @@
 #include "engine/engine_impl.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 static const struct engine_ops *const kinds[] = { &engine_local, &engine_echo };
@@ -206,6 +207,9 @@ const int32_t *engine_prompt_ids(const struct engine_prompt *p)
 bool engine_submit(struct engine *e, uint64_t seq, struct engine_prompt *prompt,
                    const struct engine_params *params)
 {
+    for (size_t i = 0; i < params->n_biases; i++)
+        assert(params->biases[i].id >= 0 && isfinite(params->biases[i].bias) &&
+               (e->info.vocabulary == 0 || params->biases[i].id < e->info.vocabulary));
     if (atomic_fetch_add(&e->live, 1) >= (long long)e->sequences_max + ENGINE_WAITING_MAX) {
         atomic_fetch_sub(&e->live, 1);
         return false;

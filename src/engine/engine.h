@@ -39,7 +39,8 @@ enum engine_finish {
 
 #define ENGINE_TOP_LOGPROBS_MAX 20
 
-/* One token as the model saw it: natural logarithms of probabilities at temperature 1, before top-p and min-p. */
+/* One token as the model saw it: natural logarithms of probabilities at temperature 1, before top-p and min-p, and before
+ * penalties and biases. */
 struct engine_token {
     int32_t id;    /* -1: none in this event */
     float logprob; /* of id; NAN for forced tokens and a prompt's first */
@@ -129,7 +130,13 @@ struct engine_past {
     float logprob, confidence; /* NAN: it was forced */
 };
 
-/* How one sequence is to be generated. Strings and past are copied at submission. */
+/* Added to a token's logit before one is chosen. */
+struct engine_bias {
+    int32_t id; /* of the vocabulary: the caller has checked it */
+    float bias; /* finite */
+};
+
+/* How one sequence is to be generated. Strings, biases and past are copied at submission. */
 struct engine_params {
     enum engine_priority priority;
     uint64_t group;        /* sequences of one request; groups of one priority take turns */
@@ -138,6 +145,13 @@ struct engine_params {
     uint64_t seed, stream; /* branch i of a request draws from (seed, i) */
     double temperature;    /* 0: greedy */
     double top_p, min_p;   /* 1 and 0: off */
+    /* What follows bends the choice of the visible answer's tokens and nothing else: a thought goes over its numbers and
+     * steps again, so it is neither punished for that, nor does it count against the answer, nor can a token that the
+     * answer must not show be missing in it. What events say of a token stays the model's own. */
+    float presence_penalty,
+        frequency_penalty; /* logit -= frequency * count + presence * (count > 0), of the answer so far */
+    const struct engine_bias *biases;
+    size_t n_biases;
     int64_t
         tokens_max; /* generated in all, > 0 (0 with prompt_logprobs: only the prompt is read); the context's end binds too */
     int64_t

@@ -8,6 +8,7 @@
  * past.c       tokens that an earlier run of a sequence came to
  * confidence.c log-probabilities of a token, confidence of a sequence
  * sampler.c    logits to one token
+ * adjust.c     penalties and biases
  * local.c      a model on this machine: opening it, prompts, vocabulary; chat.c its chat format
  * room.c       local: keys and values: beginnings that are shared, admission by memory
  * step.c       local: rows of one step, tokens out of their logits
@@ -103,6 +104,28 @@ struct lookup {
     int64_t quiet;  /* no guesses before so many tokens of output */
 };
 
+/* --- penalties and biases (adjust.c) --------------------------------------------------------------------- */
+
+struct tally; /* how often each token came: a hash by id */
+void tally_put(struct tally **t, int32_t id);
+void tally_free(struct tally **t);
+
+/* Logits that were changed, and what they were; one for each thread. Zero-initialise. */
+struct altered {
+    struct {
+        int32_t id;
+        float was;
+    } * list; /* [n], in the order of changes */
+    size_t n, cap;
+};
+struct sequence;
+bool penalises(const struct engine_params *p);
+bool adjusts(const struct sequence *s); /* a token of its answer that is chosen now */
+void adjust_logits(struct altered *a, float *logits, const struct sequence *s);
+void adjust_undo(struct altered *a, float *logits);                    /* to the bit */
+float adjust_logit(const struct sequence *s, int32_t id, float logit); /* the same of one */
+void altered_free(struct altered *a);
+
 /* --- one sequence's tokens (sequence.c) ------------------------------------------------------------- */
 
 /* What a sequence asks of a vocabulary. Lives as long as the sequence (in its engine or its prompt). */
@@ -122,7 +145,7 @@ enum sequence_state { SEQUENCE_WAITING, SEQUENCE_PREFILL, SEQUENCE_DECODE, SEQUE
 struct sequence {
     uint64_t id;
     struct engine_prompt *prompt; /* one reference */
-    struct engine_params params;  /* stops are copies; past too, none any more once it was read */
+    struct engine_params params;  /* stops and biases are copies; past too, none any more once it was read */
     struct spelling spelling;
     struct rng rng;
 
@@ -147,6 +170,7 @@ struct sequence {
     struct buf piece, text; /* of the last token: as spelled, and as shown */
     enum engine_stage text_stage;
     struct confidence confidence;
+    struct tally *tally; /* of the answer's tokens, where a penalty needs them */
 
     /* batch.c's, queue.c's and the kinds' */
     enum sequence_state state;
@@ -174,6 +198,9 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
 /* The next token, or the one so many after it, when it is not the model's choice; then no logits are needed. Else -1. */
 int32_t sequence_forced(const struct sequence *s, size_t ahead);
 bool sequence_thinks(const struct sequence *s); /* now */
+/* The next token is one of the visible answer, or may be: what binds the answer binds it. */
+bool sequence_answers(const struct sequence *s);
+bool sequence_binds(const struct sequence *s); /* something binds its answer */
 /* The next tokens are the markers that end the thought, as when the model ends its turn inside of it. */
 void sequence_close_thought(struct sequence *s);
 /* Takes the next token: the forced one where there is one, else chosen. The last of s->out is what became of it,

@@ -37,6 +37,15 @@ static struct engine_past *copy_past(const struct engine_past *past, size_t n)
     return copy;
 }
 
+static struct engine_bias *copy_biases(const struct engine_bias *biases, size_t n)
+{
+    if (n == 0)
+        return NULL;
+    struct engine_bias *copy = mem_array(n, sizeof *copy);
+    memcpy(copy, biases, n * sizeof *copy);
+    return copy;
+}
+
 struct sequence *sequence_open(uint64_t id, struct engine_prompt *prompt, const struct engine_params *params)
 {
     assert(params->tokens_max > 0 || (params->tokens_max == 0 && params->prompt_logprobs));
@@ -50,6 +59,7 @@ struct sequence *sequence_open(uint64_t id, struct engine_prompt *prompt, const 
         s->params.stops[i].ptr = mem_strndup(params->stops[i].ptr, params->stops[i].len);
     s->stops.stops = s->params.stops;
     s->stops.n_stops = params->n_stops;
+    s->params.biases = copy_biases(params->biases, params->n_biases);
     s->params.past = copy_past(params->past, params->n_past);
     rng_init(&s->rng, params->seed, params->stream);
     return s;
@@ -61,7 +71,9 @@ void sequence_close(struct sequence *s)
         return;
     for (size_t i = 0; i < s->params.n_stops; i++)
         mem_free((void *)s->params.stops[i].ptr);
+    mem_free((void *)s->params.biases);
     past_free(s);
+    tally_free(&s->tally);
     engine_prompt_unref(s->prompt);
     reply_scan_free(&s->scan);
     detok_free(&s->detok);
@@ -77,6 +89,16 @@ void sequence_close(struct sequence *s)
 bool sequence_thinks(const struct sequence *s)
 {
     return s->scan.part == REPLY_THOUGHT;
+}
+
+bool sequence_answers(const struct sequence *s)
+{
+    return !sequence_thinks(s);
+}
+
+bool sequence_binds(const struct sequence *s)
+{
+    return s->params.n_biases > 0 || penalises(&s->params);
 }
 
 static void enter(struct sequence *s, enum engine_stage stage)
@@ -244,12 +266,15 @@ static bool show_token(struct sequence *s, int32_t id, const struct reading *r)
 bool sequence_put(struct sequence *s, int32_t chosen)
 {
     struct reading r;
+    bool answers = sequence_answers(s);
     int32_t id = read_next(s, chosen, &r);
     bool ends = r.ends && s->own && !s->params.ignore_eos;
     bool marker = !r.text && !r.ends && s->scan.before.len == 0;
     ids_put(&s->out, id);
     s->output_tokens++;
     s->thinking_tokens += !ends && (r.thought || r.thinks || marker);
+    if (answers && r.text && penalises(&s->params))
+        tally_put(&s->tally, id);
     s->text_stage = s->stage;
     buf_clear(&s->text);
     if (ends)

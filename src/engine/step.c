@@ -45,13 +45,15 @@ enum row_use {
 struct row_owner {
     struct sequence *seq;
     enum row_use use;
-    int64_t at; /* place of the row's token in its sequence */
+    int64_t at;   /* place of the row's token in its sequence */
+    bool answers; /* what is decided after it was asked as a token of the answer */
 };
 
 /* A row whose logits were asked for: what is asked, and the answer. */
 struct verdict {
-    const float *logits;
-    const struct engine_params *params;
+    float *logits;
+    const struct sequence *seq;
+    bool answers;   /* what binds its answer binds the choice */
     int32_t target; /* the prompt's next token; -1: one is to be chosen */
     double uniform;
     int32_t id; /* target or what was chosen; -1: no logit is finite */
@@ -65,6 +67,7 @@ struct step {
     struct kernel_pool *pool;
     size_t n_vocab;
     struct sampler **samplers; /* one a thread */
+    struct altered *altered;   /* the same */
     float *logits;             /* [MODEL_LOGITS_MAX][n_vocab] */
     struct sequence **turns;   /* [sequences_max] */
     struct model_row rows[MODEL_ROWS_MAX];
@@ -82,6 +85,7 @@ struct step *step_open(struct model *m, size_t sequences_max)
     t->n_vocab = (size_t)model_info(m)->n_vocab;
     int threads = kernel_pool_threads(t->pool);
     t->samplers = mem_array((size_t)threads, sizeof(struct sampler *));
+    t->altered = mem_zalloc((size_t)threads * sizeof *t->altered);
     for (int i = 0; i < threads; i++)
         t->samplers[i] = sampler_open(t->kernels, t->n_vocab);
     t->logits = mem_aligned(64, (MODEL_LOGITS_MAX * t->n_vocab * sizeof(float) + 63) / 64 * 64);
@@ -93,9 +97,12 @@ void step_close(struct step *t)
 {
     if (!t)
         return;
-    for (int i = 0; i < kernel_pool_threads(t->pool); i++)
+    for (int i = 0; i < kernel_pool_threads(t->pool); i++) {
         sampler_close(t->samplers[i]);
+        altered_free(&t->altered[i]);
+    }
     mem_free(t->samplers);
+    mem_free(t->altered);
     mem_free(t->logits);
     mem_free(t->turns);
     mem_free(t);
@@ -103,25 +110,51 @@ void step_close(struct step *t)
 
 /* --- logits to tokens --------------------------------------------------------------------------------- */
 
-static void judge_row(const struct step *t, struct sampler *sampler, struct verdict *v)
+/* One of the tokens by the row's summary. */
+static int32_t pick(struct sampler *sampler, const struct verdict *v, const struct logit_summary *row)
 {
-    const struct engine_params *p = v->params;
-    bool choose = v->target < 0;
-    size_t k = choose ? sampler_top(p->temperature, p->top_p, p->min_p) : CONFIDENCE_TOP;
-    t->kernels->summarize_logits(v->logits, t->n_vocab, k, &v->row);
+    const struct engine_params *p = &v->seq->params;
+    return sampler_pick(sampler, v->logits, row, p->temperature, p->top_p, p->min_p, v->uniform);
+}
+
+/* A choice among other logits than the model's; what is told of it is the model's own. */
+static void judge_adjusted(struct step *t, int part, struct verdict *v)
+{
+    const struct engine_params *p = &v->seq->params;
+    struct logit_summary row;
+    t->kernels->summarize_logits(v->logits, t->n_vocab, CONFIDENCE_TOP, &v->row);
     v->id = v->row.argmax;
     if (v->id < 0)
         return;
-    v->id = choose ? sampler_pick(sampler, v->logits, &v->row, p->temperature, p->top_p, p->min_p, v->uniform)
-                   : v->target;
-    v->logit = v->logits[v->id];
+    adjust_logits(&t->altered[part], v->logits, v->seq);
+    t->kernels->summarize_logits(v->logits, t->n_vocab, sampler_top(p->temperature, p->top_p, p->min_p),
+                                 &row);
+    v->id = pick(t->samplers[part], v, &row);
+    adjust_undo(&t->altered[part], v->logits);
+}
+
+static void judge_row(struct step *t, int part, struct verdict *v)
+{
+    const struct engine_params *p = &v->seq->params;
+    bool choose = v->target < 0;
+    if (choose && v->answers && adjusts(v->seq)) {
+        judge_adjusted(t, part, v);
+    } else {
+        size_t k = choose ? sampler_top(p->temperature, p->top_p, p->min_p) : CONFIDENCE_TOP;
+        t->kernels->summarize_logits(v->logits, t->n_vocab, k, &v->row);
+        v->id = v->row.argmax;
+        if (v->id >= 0)
+            v->id = choose ? pick(t->samplers[part], v, &v->row) : v->target;
+    }
+    if (v->id >= 0)
+        v->logit = v->logits[v->id];
 }
 
 static void judge(void *ctx, int part, int parts)
 {
     struct step *t = ctx;
     for (size_t i = (size_t)part; i < t->n_verdicts; i += (size_t)parts)
-        judge_row(t, t->samplers[part], &t->verdicts[i]);
+        judge_row(t, part, &t->verdicts[i]);
 }
 
 /* In the order of rows, as the uniforms are drawn. A forced token draws too. They are looked at in a copy: a
@@ -135,11 +168,13 @@ static void ask(struct step *t)
         if (i == 0 || t->owners[i - 1].seq != o->seq)
             rng = o->seq->rng;
         double uniform = o->use == ROW_DECIDES ? rng_unit(&rng) : 0;
+        o->answers = sequence_answers(o->seq);
         if (!t->rows[i].want_logits)
             continue;
         struct verdict *v = &t->verdicts[t->n_verdicts];
         v->logits = t->logits + t->n_verdicts++ * t->n_vocab;
-        v->params = &o->seq->params;
+        v->seq = o->seq;
+        v->answers = o->answers;
         v->target = o->use == ROW_TELLS ? room_token(o->seq, o->at + 1) : -1;
         v->uniform = uniform;
     }
@@ -158,6 +193,13 @@ static bool is_true(const struct row_owner *o, int32_t token)
     return o->at < room_history(o->seq) && room_token(o->seq, o->at) == token;
 }
 
+/* The answer began behind a guess or a forced token: what was decided there was not bound by what binds an answer. The next
+ * step reads the token again and decides anew. */
+static bool is_stale(const struct row_owner *o)
+{
+    return sequence_binds(o->seq) && o->answers != sequence_answers(o->seq);
+}
+
 static void tell(struct engine *e, const struct row_owner *o, int32_t token, const struct verdict *v)
 {
     struct sequence *s = o->seq;
@@ -166,9 +208,11 @@ static void tell(struct engine *e, const struct row_owner *o, int32_t token, con
     if (o->use == ROW_DECIDES) {
         if (!is_true(o, token))
             return;
-        (void)rng_unit(&s->rng);
         if (sequence_forced(s, 0) >= 0) /* since the token before: nobody would have asked */
             v = NULL;
+        else if (is_stale(o))
+            return;
+        (void)rng_unit(&s->rng);
     }
     if (v && v->id < 0) {
         fail(e, s);
@@ -236,7 +280,7 @@ static void put_row(struct step *t, struct sequence *s, int64_t at, int32_t toke
                     bool wants)
 {
     t->rows[t->n_rows] = (struct model_row){ s->kv, token, wants };
-    t->owners[t->n_rows++] = (struct row_owner){ s, use, at };
+    t->owners[t->n_rows++] = (struct row_owner){ s, use, at, false };
     t->n_verdicts += wants;
 }
 
@@ -288,8 +332,8 @@ static size_t read_ahead(struct engine *e, struct sequence *s, size_t rows, int3
     int64_t at = kv_len(s->kv) + 1, last = s->tokens_max - s->output_tokens - 1; /* decided without */
     struct err err;
     size_t n = last < FORCED_ROWS_MAX - 1 ? (size_t)last : FORCED_ROWS_MAX - 1;
-    if (e->speculation == SPECULATION_OFF)
-        return 0;
+    if (e->speculation == SPECULATION_OFF || (sequence_answers(s) && penalises(&s->params)))
+        return 0; /* each guess would change how often its token came, for those behind it */
     if (sequence_forced(s, 0) >= 0) {
         n = forced_ahead(s, out, n);
     } else {

@@ -144,6 +144,8 @@ static void prompts_are_bounded(void **state)
 
 enum { MANY = 70 }; /* more than fit into one call of the model */
 
+static const struct engine_bias liked[] = { { 70, 3 }, { 71, -100 } };
+
 static struct engine_params params_of(uint64_t seq)
 {
     struct engine_params p = collect_params(8 + (int64_t)(seq % 5) * 6);
@@ -154,6 +156,10 @@ static struct engine_params params_of(uint64_t seq)
     p.min_p = seq % 5 ? 0 : 0.05;
     p.ignore_eos = seq % 7 == 0;
     p.think_tokens_max = seq % 6 ? -1 : 2;
+    p.presence_penalty = seq % 9 == 4 ? 1.5f : 0;
+    p.frequency_penalty = seq % 8 == 4 ? 0.5f : 0;
+    p.biases = liked;
+    p.n_biases = seq % 10 == 3 ? ARRAY_LEN(liked) : 0;
     return p;
 }
 

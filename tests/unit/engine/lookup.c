@@ -129,6 +129,8 @@ static void greedy(uint64_t seq, char message[64], struct engine_params *p)
     p->top_logprobs = 5;
 }
 
+static const struct engine_bias liked[] = { { 70, 2 }, { 71, -100 }, { 5, -1 } };
+
 static void sampled(uint64_t seq, char message[64], struct engine_params *p)
 {
     greedy(seq, message, p);
@@ -138,6 +140,10 @@ static void sampled(uint64_t seq, char message[64], struct engine_params *p)
     p->seed = seq;
     p->stream = seq % 4;
     p->ignore_eos = seq % 5 != 0;
+    p->presence_penalty = seq % 8 == 3 ? 0.5f : 0;
+    p->frequency_penalty = seq % 8 == 6 ? 0.2f : 0;
+    p->biases = liked;
+    p->n_biases = seq % 4 == 1 ? ARRAY_LEN(liked) : 0;
 }
 
 static void tokens_are_the_same(void **state)
@@ -189,6 +195,9 @@ static void bounded(uint64_t seq, char message[64], struct engine_params *p)
     p->answer_tokens_min = seq % 3 ? 20 : 0;
     p->temperature = seq % 2 ? 0 : 1.2;
     p->seed = seq;
+    p->frequency_penalty = seq % 3 ? 0 : 0.4f;
+    p->biases = liked;
+    p->n_biases = seq % 5 ? 0 : ARRAY_LEN(liked);
 }
 
 static void forced_tokens_are_the_same(void **state)

@@ -289,6 +289,8 @@ static const struct {
     { 70, 0, 0, 1, { "  ", "zz" }, true, true },
 };
 
+static const struct engine_bias liked[] = { { 70, 2 }, { 71, -100 } };
+
 static struct engine_params params_of(size_t i)
 {
     struct engine_params p = sampled(i, cases[i].tokens_max);
@@ -296,6 +298,10 @@ static struct engine_params params_of(size_t i)
     p.answer_tokens_min = cases[i].answer_min;
     p.temperature = cases[i].temperature;
     p.ignore_eos = cases[i].ignore_eos;
+    p.presence_penalty = i % 3 == 0 ? 0.7f : 0;
+    p.frequency_penalty = i % 4 == 1 ? 0.3f : 0;
+    p.biases = liked;
+    p.n_biases = i % 3 == 1 ? ARRAY_LEN(liked) : 0;
     for (; p.n_stops < 2 && cases[i].stops[p.n_stops]; p.n_stops++)
         p.stops[p.n_stops] = str_from(cases[i].stops[p.n_stops]);
     return p;
