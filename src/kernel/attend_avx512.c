@@ -14,9 +14,7 @@
 #include "kernel/attend_vector_impl.h"
 #include "kernel/choose_vector_impl.h"
 
-const struct kernels kernels_attend_avx512 = {
-    .kv_store = kv_store, .attend = attend, .summarize_logits = summarize_logits, .exp_weights = exp_weights
-};
+const struct kernels kernels_attend_avx512 = { .kv_store = kv_store, .attend = attend, CHOOSE_KERNELS };
 
 #else
 typedef int kernel_attend_avx512_is_empty; /* ISO C wants one declaration in a file */

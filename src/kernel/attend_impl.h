@@ -28,6 +28,9 @@ extern const struct kernels kernels_attend_neon;
 void attend_scalar(const struct attend *a);
 void kv_store_scalar(const struct kv_store *s);
 void summarize_logits_scalar(const float *logits, size_t n, size_t k, struct logit_summary *out);
+void summarize_masked_scalar(const float *logits, size_t n, size_t k, const uint64_t *mask,
+                             struct logit_summary *out);
+void mask_logits_scalar(float *logits, size_t n, const uint64_t *mask);
 double exp_weights_scalar(float *w, const float *l, size_t n, float max, float inverse_t);
 
 #define KV_TOKENS     KV_PAGE_TOKENS

@@ -25,12 +25,18 @@ static int32_t insert(struct logit_summary *s, int32_t n, int32_t k, int32_t id,
     return n < k ? n + 1 : k;
 }
 
-void summarize_logits_scalar(const float *logits, size_t n, size_t k, struct logit_summary *out)
+static bool is_set(const uint64_t *mask, size_t i)
+{
+    return !mask || (mask[i / 64] >> i % 64 & 1);
+}
+
+void summarize_masked_scalar(const float *logits, size_t n, size_t k, const uint64_t *mask,
+                             struct logit_summary *out)
 {
     assert(k <= TOP_LOGITS);
     *out = (struct logit_summary){ .max = -INFINITY, .argmax = -1 };
     for (size_t i = 0; i < n; i++)
-        if (logits[i] > out->max) {
+        if (is_set(mask, i) && logits[i] > out->max) {
             out->max = logits[i];
             out->argmax = (int32_t)i;
         }
@@ -40,13 +46,25 @@ void summarize_logits_scalar(const float *logits, size_t n, size_t k, struct log
     }
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(logits[i]))
+        if (!is_set(mask, i) || !isfinite(logits[i]))
             continue;
         sum += exp((double)logits[i] - (double)out->max);
         if (k)
             out->n_top = insert(out, out->n_top, (int32_t)k, (int32_t)i, logits[i]);
     }
     out->log_sum = log(sum);
+}
+
+void summarize_logits_scalar(const float *logits, size_t n, size_t k, struct logit_summary *out)
+{
+    summarize_masked_scalar(logits, n, k, NULL, out);
+}
+
+void mask_logits_scalar(float *logits, size_t n, const uint64_t *mask)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!is_set(mask, i))
+            logits[i] = -INFINITY;
 }
 
 double exp_weights_scalar(float *w, const float *l, size_t n, float max, float inverse_t)

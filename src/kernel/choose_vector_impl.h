@@ -5,6 +5,9 @@
  * none of the k largest logits lies, and no more than k blocks hold anything above it (equal ones aside): so
  * the search for the k largest reads a fraction of the row, however the logits are arranged.
  *
+ * A masked row is the same row with -inf where a bit is clear, put there as it is loaded; blocks without a set bit are
+ * not loaded at all.
+ *
  * Sums: SUM_BLOCK logits at a time in two registers, added lane by lane, then across the lanes, the blocks' sums in
  * double precision in ascending order. A block whose every weight is 0 is left out, which changes no bit.
  */
@@ -22,17 +25,41 @@ INLINE vec load_logits(const float *l, size_t left)
     return left >= LANES ? vec_load(l) : vec_load_tail(l, left, -INFINITY);
 }
 
-/* NaN counts as no logit. */
-static float largest_of(const float *l, size_t n)
+/* The bits of LANES logits from i on, which is a multiple of LANES. */
+INLINE unsigned bits_of(const uint64_t *mask, size_t i)
+{
+    return (unsigned)(mask[i / 64] >> i % 64) & ((1u << LANES) - 1);
+}
+
+/* Logits from i on, left of them; mask: NULL, or what is allowed of the row l. */
+INLINE vec load_allowed(const float *l, size_t i, size_t left, const uint64_t *mask)
+{
+    vec v = load_logits(l + i, left);
+    return mask ? vec_where_bits(bits_of(mask, i), v, vec_set(-INFINITY)) : v;
+}
+
+/* Of the block [from, to); from is a multiple of 64. */
+static bool allows_any(const uint64_t *mask, size_t from, size_t to)
+{
+    uint64_t any = 0;
+    for (size_t w = from / 64; w * 64 < to; w++)
+        any |= mask[w];
+    return any != 0;
+}
+
+/* Of l[from .. to). NaN counts as no logit. */
+INLINE float largest_of(const float *l, size_t from, size_t to, const uint64_t *mask)
 {
     vec even = vec_set(-INFINITY), odd = even;
-    size_t i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        even = vec_max_number(vec_load(l + i), even);
-        odd = vec_max_number(vec_load(l + i + LANES), odd);
+    size_t i = from;
+    if (mask && !allows_any(mask, from, to))
+        return -INFINITY;
+    for (; i + 2 * LANES <= to; i += 2 * LANES) {
+        even = vec_max_number(load_allowed(l, i, LANES, mask), even);
+        odd = vec_max_number(load_allowed(l, i + LANES, LANES, mask), odd);
     }
-    for (; i < n; i += LANES)
-        even = vec_max_number(load_logits(l + i, n - i), even);
+    for (; i < to; i += LANES)
+        even = vec_max_number(load_allowed(l, i, to - i, mask), even);
     return vec_most(vec_max_number(even, odd));
 }
 
@@ -62,11 +89,12 @@ static float bound_of(const float *most, size_t blocks, size_t k)
 }
 
 /* The k largest of l[from .. to) into out, among those that are there already. */
-static void search(const float *l, size_t from, size_t to, size_t k, float above, struct logit_summary *out)
+INLINE void search(const float *l, size_t from, size_t to, const uint64_t *mask, size_t k, float above,
+                   struct logit_summary *out)
 {
     size_t n = (size_t)out->n_top;
     for (size_t i = from; i < to; i += LANES) {
-        vec v = load_logits(l + i, to - i);
+        vec v = load_allowed(l, i, to - i, mask);
         float than = n == k && out->top_logit[k - 1] > above ? out->top_logit[k - 1] : above;
         for (unsigned bits = vec_less_bits(vec_set(than), v); bits; bits &= bits - 1) {
             size_t at = i + (size_t)__builtin_ctz(bits);
@@ -83,25 +111,25 @@ INLINE vec weight_of(vec x)
     return vec_where_less(vec_set(EXP_LOWEST), x, vec_exp_exact(x), vec_zero());
 }
 
-static float sum_block(const float *l, size_t n, float max)
+INLINE float sum_block(const float *l, size_t from, size_t to, const uint64_t *mask, float max)
 {
     vec most = vec_set(max), even = vec_zero(), odd = vec_zero();
-    for (size_t i = 0; i < n; i += 2 * LANES) {
-        even = vec_add(even, weight_of(vec_sub(load_logits(l + i, n - i), most)));
-        if (i + LANES < n)
-            odd = vec_add(odd, weight_of(vec_sub(load_logits(l + i + LANES, n - i - LANES), most)));
+    for (size_t i = from; i < to; i += 2 * LANES) {
+        even = vec_add(even, weight_of(vec_sub(load_allowed(l, i, to - i, mask), most)));
+        if (i + LANES < to)
+            odd = vec_add(odd, weight_of(vec_sub(load_allowed(l, i + LANES, to - i - LANES, mask), most)));
     }
     return vec_sum(vec_add(even, odd));
 }
 
-static int32_t first_equal(const float *l, size_t from, float x)
+INLINE int32_t first_equal(const float *l, size_t from, const uint64_t *mask, float x)
 {
-    while (!(l[from] == x))
+    while (!(l[from] == x) || (mask && !(mask[from / 64] >> from % 64 & 1)))
         from++;
     return (int32_t)from;
 }
 
-static void summarize_logits(const float *l, size_t n, size_t k, struct logit_summary *out)
+INLINE void summarize(const float *l, size_t n, size_t k, const uint64_t *mask, struct logit_summary *out)
 {
     float most[BLOCKS_MAX];
     const size_t block = ((n - (n > 0)) / BLOCKS_MAX / SUM_BLOCK + 1) * SUM_BLOCK;
@@ -109,7 +137,7 @@ static void summarize_logits(const float *l, size_t n, size_t k, struct logit_su
     assert(k <= TOP_LOGITS && n <= INT32_MAX);
     *out = (struct logit_summary){ .max = -INFINITY, .argmax = -1 };
     for (size_t i = 0; i < n; i += block, blocks++) {
-        most[blocks] = largest_of(l + i, n - i < block ? n - i : block);
+        most[blocks] = largest_of(l, i, n - i < block ? n : i + block, mask);
         if (most[blocks] > out->max) {
             out->max = most[blocks];
             best = i;
@@ -117,19 +145,41 @@ static void summarize_logits(const float *l, size_t n, size_t k, struct logit_su
     }
     if (!isfinite(out->max))
         return;
-    out->argmax = first_equal(l, best, out->max);
+    out->argmax = first_equal(l, best, mask, out->max);
     out->max = l[out->argmax]; /* of 0 and -0 the first */
     float bound = k ? bound_of(most, blocks, k) : out->max, above = nextafterf(bound, -INFINITY);
     double sum = 0;
     for (size_t b = 0; b < blocks; b++) {
         size_t from = b * block, to = n - from < block ? n : from + block;
         if (k && most[b] > above)
-            search(l, from, to, k, above, out);
+            search(l, from, to, mask, k, above, out);
         if (most[b] - out->max > EXP_LOWEST)
             for (size_t i = from; i < to; i += SUM_BLOCK)
-                sum += (double)sum_block(l + i, to - i < SUM_BLOCK ? to - i : SUM_BLOCK, out->max);
+                sum += (double)sum_block(l, i, to - i < SUM_BLOCK ? to : i + SUM_BLOCK, mask, out->max);
     }
     out->log_sum = log(sum);
+}
+
+static void summarize_logits(const float *l, size_t n, size_t k, struct logit_summary *out)
+{
+    summarize(l, n, k, NULL, out);
+}
+
+static void summarize_masked(const float *l, size_t n, size_t k, const uint64_t *mask,
+                             struct logit_summary *out)
+{
+    summarize(l, n, k, mask, out);
+}
+
+static void mask_logits(float *l, size_t n, const uint64_t *mask)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        vec v = load_allowed(l, i, n - i, mask);
+        if (n - i >= LANES)
+            vec_store(l + i, v);
+        else
+            vec_store_tail(l + i, v, n - i);
+    }
 }
 
 static double exp_weights(float *w, const float *l, size_t n, float max, float inverse_t)
@@ -152,3 +202,7 @@ static double exp_weights(float *w, const float *l, size_t n, float max, float i
     }
     return sum;
 }
+
+#define CHOOSE_KERNELS                                                                                       \
+    .summarize_logits = summarize_logits, .summarize_masked = summarize_masked, .mask_logits = mask_logits,  \
+    .exp_weights = exp_weights

@@ -190,6 +190,9 @@ struct logit_summary {
  *        (0.5 g (1 + tanh(sqrt(2/pi) (g + 0.044715 g^3)))).
  * kv_store, attend: see the structs.
  * summarize_logits: see logit_summary; k <= TOP_LOGITS of the largest are found.
+ * summarize_masked: the same of the logits whose bit is set: bit i % 64 of mask[i / 64]; the others count as -inf. Where
+ *        whole stretches are ruled out, they are not read.
+ * mask_logits: those whose bit is clear become -inf.
  * exp_weights: w[i] = exp((l[i] - max) * inverse_t), NaN weighs 0, l[i] == max weighs 1; returns their sum in a fixed order. */
 #define KERNEL_LIST(X)                                                                                       \
     X(void, mul_f32, (const struct product *p))                                                              \
@@ -206,6 +209,9 @@ struct logit_summary {
     X(void, kv_store, (const struct kv_store *s))                                                            \
     X(void, attend, (const struct attend *a))                                                                \
     X(void, summarize_logits, (const float *logits, size_t n, size_t k, struct logit_summary *out))          \
+    X(void, summarize_masked,                                                                                \
+      (const float *logits, size_t n, size_t k, const uint64_t *mask, struct logit_summary *out))            \
+    X(void, mask_logits, (float *logits, size_t n, const uint64_t *mask))                                    \
     X(double, exp_weights, (float *w, const float *l, size_t n, float max, float inverse_t))
 
 struct kernels {

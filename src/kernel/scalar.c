@@ -215,5 +215,7 @@ const struct kernels kernels_scalar = {
     .kv_store = kv_store_scalar,
     .attend = attend_scalar,
     .summarize_logits = summarize_logits_scalar,
+    .summarize_masked = summarize_masked_scalar,
+    .mask_logits = mask_logits_scalar,
     .exp_weights = exp_weights_scalar,
 };

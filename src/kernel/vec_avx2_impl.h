@@ -112,6 +112,14 @@ static inline unsigned vec_less_bits(vec a, vec b)
     return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
 
+/* x in the lanes whose bit is set, else y. */
+static inline vec vec_where_bits(unsigned bits, vec x, vec y)
+{
+    const __m256i one = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i here = _mm256_and_si256(_mm256_set1_epi32((int)bits), one);
+    return _mm256_blendv_ps(y, x, _mm256_castsi256_ps(_mm256_cmpeq_epi32(here, one)));
+}
+
 static inline vec vec_round(vec v)
 {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -107,6 +107,11 @@ static inline unsigned vec_less_bits(vec a, vec b)
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
 
+static inline vec vec_where_bits(unsigned bits, vec x, vec y)
+{
+    return _mm512_mask_blend_ps((__mmask16)bits, y, x);
+}
+
 static inline vec vec_round(vec v)
 {
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

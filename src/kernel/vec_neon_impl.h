@@ -109,6 +109,12 @@ static inline unsigned vec_less_bits(vec a, vec b)
     return vaddvq_u32(vandq_u32(vcltq_f32(a, b), vld1q_u32(bit)));
 }
 
+static inline vec vec_where_bits(unsigned bits, vec x, vec y)
+{
+    static const uint32_t bit[LANES] = { 1, 2, 4, 8 };
+    return vbslq_f32(vtstq_u32(vdupq_n_u32(bits), vld1q_u32(bit)), x, y);
+}
+
 static inline vec vec_round(vec v)
 {
     return vrndnq_f32(v);

@@ -161,10 +161,65 @@ static void weights_are_exponentials(void **state)
         }
 }
 
+/* What share of the bits is set, in 64ths: few, none but one, half, nearly all, all; whole stretches are clear, too. */
+static uint64_t *random_mask(struct rng *rng, size_t n)
+{
+    static const int64_t shares[] = { 0, 1, 32, 63, 64 };
+    size_t words = (n + 63) / 64;
+    uint64_t *mask = mem_array(words ? words : 1, sizeof *mask);
+    int64_t share = shares[rng_below(rng, ARRAY_LEN(shares))];
+    bool stretches = rng_below(rng, 2);
+    for (size_t i = 0; i < n; i++)
+        if (rng_range(rng, 0, 63) < share && !(stretches && i / 128 % 3))
+            mask[i / 64] |= (uint64_t)1 << i % 64;
+    if (n && rng_below(rng, 4))
+        mask[n / 2 / 64] |= (uint64_t)1 << n / 2 % 64;
+    return mask;
+}
+
+/* A masked row is the row with -inf in it. */
+static void masks_rule_out(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, 34, 0);
+    struct kernels k;
+    for (size_t v = 0; kernels_variant(v, cpu_detect(), &k); v++)
+        for (size_t round = 0; round < 600; round++) {
+            size_t n = round < 300   ? round
+                       : round < 590 ? rng_below(&rng, 5000)
+                                     : 262144 + rng_below(&rng, 9999);
+            size_t top = rng_below(&rng, TOP_LOGITS + 1);
+            float *l = random_logits(&rng, n, (enum kind)rng_below(&rng, KINDS)),
+                  *masked = mem_array(n + 1, sizeof *l);
+            uint64_t *mask = random_mask(&rng, n);
+            for (size_t i = 0; i < n; i++)
+                masked[i] = mask[i / 64] >> i % 64 & 1 ? l[i] : -INFINITY;
+            struct logit_summary want, got;
+            memset(&want, 0, sizeof want); /* padding too */
+            memset(&got, 0, sizeof got);
+            k.summarize_logits(masked, n, top, &want);
+            k.summarize_masked(l, n, top, mask, &got);
+            assert_int_equal(got.argmax, want.argmax);
+            assert_int_equal(got.n_top, want.n_top);
+            assert_memory_equal(&got.max, &want.max, sizeof got.max);
+            assert_memory_equal(&got.log_sum, &want.log_sum, sizeof got.log_sum);
+            assert_memory_equal(got.top, want.top, (size_t)got.n_top * sizeof *got.top);
+            assert_memory_equal(got.top_logit, want.top_logit, (size_t)got.n_top * sizeof(float));
+            k.mask_logits(l, n, mask);
+            for (size_t i = 0; i < n; i++)
+                assert_true(l[i] == masked[i] || (isnan(l[i]) && isnan(masked[i])));
+            mem_free(l);
+            mem_free(masked);
+            mem_free(mask);
+        }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_variant_finds_the_best),
     cmocka_unit_test(a_vocabulary_of_any_size),
     cmocka_unit_test(a_row_that_is_broken_has_no_best),
     cmocka_unit_test(weights_are_exponentials),
+    cmocka_unit_test(masks_rule_out),
 };
 TEST_GROUP(kernel_choose, tests)
