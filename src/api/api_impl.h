@@ -19,11 +19,12 @@
 #define INPUT_CHARS_MAX 10485760
 #define LOGPROBS_MAX    4194304 /* of a request: tokens and their alternatives together */
 
-#define ID_HEX_DIGITS   48
-#define ID_PREFIX_MAX   31
-#define ID_SIZE         (ID_PREFIX_MAX + ID_HEX_DIGITS + 1)
+#define ID_HEX_DIGITS 48
+#define ID_PREFIX_MAX 31
+#define ID_SIZE       (ID_PREFIX_MAX + ID_HEX_DIGITS + 1)
 
-void id_make(char id[ID_SIZE], const char *prefix); /* "msg_" + 48 hex digits, younger ids behind older ones */
+void id_make(char id[ID_SIZE],
+             const char *prefix); /* "msg_" + 48 hex digits, younger ids behind older ones */
 
 struct later;
 struct lane;

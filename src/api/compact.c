@@ -26,10 +26,10 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define KEEP_SHARE    4
-#define OPEN_SHARE    2
-#define OTHER_TOKENS  64 /* stands for a part without text: the model reads a note in its place */
-#define KIND          "compaction"
+#define KEEP_SHARE   4
+#define OPEN_SHARE   2
+#define OTHER_TOKENS 64 /* stands for a part without text: the model reads a note in its place */
+#define KIND         "compaction"
 
 /* --- tokens of an item ------------------------------------------------------------------------------------ */
 

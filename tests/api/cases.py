@@ -28,11 +28,11 @@ ANSWER_S = 60
 
 
 class Server:
-    def __init__(self, binary, options, log):
+    def __init__(self, binary, options, log, environment=()):
         self.log = open(log, "w+b")
         engine = [] if "--engine" in options else ["--engine", "echo"]
         self.process = subprocess.Popen([binary, "serve", *engine, "--listen", "127.0.0.1:0", *options],
-                                        env={**os.environ, "THINKD_DATA": ":memory:"},
+                                        env={**os.environ, "THINKD_DATA": ":memory:", **dict(environment)},
                                         stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL)
         self.port, self.told = None, False
         for line in self.process.stdout:

@@ -3,9 +3,10 @@
     tests/api/contract BINARY [TABLE...]
 
 GET /openapi.json lists every row of every field table. For each there is a line in fields.contract, which names a request,
-what must come back, and holds only with the field: the same request with that one member taken out of its body must NOT
-give the same. So a field that is decoded and then forgotten, or only repeated where it should act, fails here. What the
-runner takes out the server's decoder never sees, which needs no switch in the server.
+what must come back, and holds only with the field: the same bytes sent again to a server that drops that one field before it
+decodes them must NOT give the same. So a field that is decoded and then forgotten, or only repeated where it should act,
+fails here. BINARY is the program with that switch, build/tests/api/thinkd (drop.c beside this file); the ordinary one has it
+not, and no line would hold.
 
 Rows that are refused or ignored by design have no lines unless they want some: a refused one must be a 400
 `unsupported_parameter` that names it, an ignored one must change neither the status nor the answer.
@@ -22,7 +23,6 @@ A line's patch is as in a table of cases.py. `NAME @ PATH:` has another place fo
 ` then METHOD PATH => STATUS PATTERN`, a second request that must hold as well; `<reply:id>` is the first reply's id. Sections
 `=== before: NAME` are ordinary cases, whose <keep:...> later ones use.
 """
-import copy
 import json
 import os
 import pathlib
@@ -45,6 +45,18 @@ def place(body, path):
 
 def shown(path, name):
     return f"{path}.{name}" if path else name
+
+
+class DroppingServer(cases.Server):
+    """A server that drops the field whose path stands in a file."""
+
+    def __init__(self, binary, options, tmp):
+        self.file = pathlib.Path(tmp, "drop")
+        self.drop("")
+        super().__init__(binary, options, os.path.join(tmp, "log"), {"CONTRACT_DROP": str(self.file)})
+
+    def drop(self, path):
+        self.file.write_text(path)
 
 
 class Line:
@@ -99,9 +111,11 @@ def send(server, section, body):
     return status, json.loads(raw) if raw else None
 
 
-def holds(server, line, body):
-    """None, or why the reply is not what the line says."""
-    status, reply = send(server, line.section, body)
+def holds(server, line, dropped=""):
+    """None, or why the reply is not what the line says when the server drops that field. The second request loses none."""
+    server.drop(dropped)
+    status, reply = send(server, line.section, line.body)
+    server.drop("")
     if status != line.status:
         return f"status {status}, expected {line.status}: {json.dumps(reply)[:400]}"
     why = mismatch(line.pattern, reply) if line.pattern is not None else None
@@ -119,14 +133,12 @@ def holds(server, line, body):
 
 
 def check_line(server, line):
-    why = holds(server, line, line.body)
+    why = holds(server, line)
     if why:
         return why
-    without = copy.deepcopy(line.body)
-    if line.name not in place(without, line.at):
+    if line.name not in place(line.body, line.at):
         return f"the request has no {shown(line.at, line.name)}"
-    del place(without, line.at)[line.name]
-    if holds(server, line, without) is None:
+    if holds(server, line, shown(line.at, line.name)) is None:
         return f"the same came back without {shown(line.at, line.name)}: it has no effect that this line sees"
     return None
 
@@ -198,7 +210,7 @@ def main(binary, *wanted):
     kept.clear()
     with tempfile.TemporaryDirectory() as tmp:
         data = cases.copied("<copy:data>", tmp)
-        server = cases.Server(os.path.abspath(binary), ["--data", str(data), "--context", "2000"], os.path.join(tmp, "log"))
+        server = DroppingServer(os.path.abspath(binary), ["--data", str(data), "--context", "2000"], tmp)
         if server.port is None:
             tap.line("the server starts", str(server.stop()))
         else:

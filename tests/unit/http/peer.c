@@ -232,11 +232,11 @@ static void do_block(struct http_exchange *x, const struct http_route *route, vo
 }
 
 static const struct http_route routes[] = {
-    { "GET", "/hello", 0, do_hello, 0 },        { "POST", "/echo", 1 << 20, do_echo, 0 },
-    { "POST", "/small", 10, do_echo, 0 },       { "GET", "/items/{id}", 0, do_show, 0 },
-    { "DELETE", "/items/{id}", 0, do_show, 0 }, { "GET", "/files/{path+}", 0, do_show, 0 },
-    { "GET", "/hold", 0, do_hold, 0 },          { "GET", "/stream", 0, do_hold, 1 },
-    { "GET", "/block", 0, do_block, 0 },        { "POST", "/hold", 100, do_hold, 0 },
+    { "GET", "/hello", 0, do_hello, 0 },         { "POST", "/echo", 1 << 20, do_echo, 0 },
+    { "POST", "/small", 10, do_echo, 0 },        { "GET", "/items/{id}", 0, do_show, 0 },
+    { "DELETE", "/items/{id}", 0, do_show, 0 },  { "GET", "/files/{path+}", 0, do_show, 0 },
+    { "GET", "/hold", 0, do_hold, 0 },           { "GET", "/stream", 0, do_hold, 1 },
+    { "GET", "/block", 0, do_block, 0 },         { "POST", "/hold", 100, do_hold, 0 },
     { "GET", "/quick", 0, do_hold, HTTP_QUICK },
 };
 
