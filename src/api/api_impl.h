@@ -58,6 +58,7 @@ struct call {
     struct access_owner owner;
     struct access_place *place; /* empty where the endpoint does not generate */
     struct str deployment;      /* Azure: the model that the path names; else empty */
+    bool again;                 /* it has waited for what it asks for; arriving.c */
 };
 
 enum {
@@ -564,6 +565,12 @@ enum err_code history_input(struct api *a, const struct store_job *job, json_t *
 enum err_code item_find(struct api *a, const struct access_owner *o, struct str id, json_t **item,
                         struct arena *arena, struct err *err);
 
+/* --- arriving.c ------------------------------------------------------------------------------------------------- */
+
+/* True: no row of this response was found, which may be on its way, and the handler is called again, once: it answers then.
+ * False: it was. */
+bool arriving_wait(const struct call *c, struct str id, void (*again)(const struct call *c));
+
 /* --- conversations.c -------------------------------------------------------------------------------------------- */
 
 #define CONVERSATION_ITEMS_MAX 10000
@@ -599,8 +606,9 @@ enum err_code file_find(struct api *a, const struct access_owner *o, struct str 
 
 /* --- stream.c --------------------------------------------------------------------------------------------------- */
 
-/* Answers c with the events behind number starting_after (-1: all), then those to come. */
-void responses_stream(const struct call *c, int64_t starting_after, bool include_obfuscation);
+/* Answers c with the events behind number starting_after (-1: all), then those to come. An error answers nothing. */
+enum err_code responses_stream(const struct call *c, int64_t starting_after, bool include_obfuscation,
+                               struct err *err);
 /* Answers c, a DELETE of a response that still runs. */
 void stop_running(const struct call *c, const struct store_job *job);
 

@@ -20,6 +20,8 @@
 #include <inttypes.h>
 
 #define CANCEL_AGAIN_MS 20
+#define ORPHAN_MS       1000  /* until the first try again; then twice as long each time */
+#define ORPHAN_MS_MAX   60000
 
 /* --- accepting ------------------------------------------------------------------------------------------- */
 
@@ -148,7 +150,6 @@ static enum err_code end_row(struct api *a, const struct store_job *row, enum st
     return code;
 }
 
-/* A row that cannot even be ended (its events do not parse) is said in the log and tried again at the next start. */
 static enum err_code end_or_log(struct api *a, const struct store_job *row, enum store_status status,
                                 const struct err *why)
 {
@@ -159,9 +160,47 @@ static enum err_code end_or_log(struct api *a, const struct store_job *row, enum
     return code;
 }
 
+/* An interactive response whose server died, and that could not be ended at once: a full disk gets room again. */
+struct orphan {
+    struct api *api;
+    struct str id;
+    int64_t wait_ms;
+    struct arena arena;
+};
+
+static void end_orphan(void *ctx)
+{
+    struct orphan *o = ctx;
+    struct store_job row;
+    struct arena arena = { 0 };
+    struct err err = { 0 };
+    enum err_code code = store_job_get(o->api->store, (struct str){ 0 }, o->id, &row, &arena, &err);
+    bool open = !code && row.status <= STORE_IN_PROGRESS;
+    if (open)
+        code = end_row(o->api, &row, STORE_CANCELLED, NULL, false, &err);
+    arena_free(&arena);
+    if (code == ERR_STORE && !later_stops(o->api->later)) {
+        o->wait_ms = o->wait_ms * 2 < ORPHAN_MS_MAX ? o->wait_ms * 2 : ORPHAN_MS_MAX;
+        later_run(o->api->later, o->wait_ms, end_orphan, o);
+        return;
+    }
+    if (open && !code)
+        log_line(LOG_INFO, "api", "ended a response at last id=%.*s", STR_ARG(o->id));
+    arena_free(&o->arena);
+    mem_free(o);
+}
+
+/* One that cannot be ended at all (its events do not parse) stays as it is: the log has said so. */
 void background_orphan(void *api, const struct store_job *row)
 {
-    end_or_log(api, row, STORE_CANCELLED, NULL);
+    struct api *a = api;
+    if (end_or_log(a, row, STORE_CANCELLED, NULL) != ERR_STORE)
+        return;
+    struct orphan *o = mem_zalloc(sizeof *o);
+    o->api = a;
+    o->id = arena_str(&o->arena, row->id);
+    o->wait_ms = ORPHAN_MS;
+    later_run(a->later, o->wait_ms, end_orphan, o);
 }
 
 /* --- running what was claimed -------------------------------------------------------------------------------- */
@@ -359,7 +398,9 @@ void responses_cancel(const struct call *c)
         not_found(&err, "Response", id);
     else if (!code && !row.background)
         code = err_set(&err, ERR_INVALID_VALUE, NULL, "Cannot cancel a synchronous response.");
-    if (code)
+    if (code == ERR_NOT_FOUND && arriving_wait(c, id, responses_cancel))
+        (void)0;
+    else if (code)
         reply_error(c->x, &err);
     else
         cancel(c, row.id, false);

@@ -16,6 +16,13 @@ static enum err_code find_job(const struct call *c, struct store_job *job, struc
     return code == ERR_NOT_FOUND ? not_found(err, "Response", id) : code;
 }
 
+/* Answers for a handler that failed, or has it called again where what it did not find may be about to arrive. */
+static void refuse(const struct call *c, const struct err *err, void (*handler)(const struct call *c))
+{
+    if (err->code != ERR_NOT_FOUND || !arriving_wait(c, http_path_arg(c->x, 0), handler))
+        reply_error(c->x, err);
+}
+
 struct get_query {
     bool stream, obfuscation;
     int64_t starting_after;
@@ -62,11 +69,11 @@ void responses_get(const struct call *c)
     struct err err = { 0 };
     enum err_code code = read_get_query(c, &q, &err);
     if (!code && q.stream)
-        responses_stream(c, q.starting_after, q.obfuscation);
+        code = responses_stream(c, q.starting_after, q.obfuscation, &err);
     else if (!code)
         code = reply_response(c, &arena, &err);
     if (code)
-        reply_error(c->x, &err);
+        refuse(c, &err, responses_get);
     arena_free(&arena);
 }
 
@@ -86,7 +93,7 @@ void responses_delete(const struct call *c)
             not_found(&err, "Response", job.id);
     }
     if (code)
-        reply_error(c->x, &err);
+        refuse(c, &err, responses_delete);
     else if (over)
         reply_deleted(c->x, job.id, "response");
     else
@@ -123,6 +130,6 @@ void responses_input_items(const struct call *c)
     if (!code)
         code = reply_input(c, &page, &arena, &err);
     if (code)
-        reply_error(c->x, &err);
+        refuse(c, &err, responses_input_items);
     arena_free(&arena);
 }

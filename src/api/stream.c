@@ -203,21 +203,20 @@ void stream_response(struct api *a, struct http_exchange *x, struct str name, in
     later_run(a->later, 0, read_on, s);
 }
 
-void responses_stream(const struct call *c, int64_t starting_after, bool include_obfuscation)
+enum err_code responses_stream(const struct call *c, int64_t starting_after, bool include_obfuscation,
+                               struct err *err)
 {
     struct store_job row;
     struct arena arena = { 0 };
-    struct err err = { 0 };
     struct str id = http_path_arg(c->x, 0);
-    enum err_code code = store_job_get(c->api->store, str_from(c->owner.id), id, &row, &arena, &err);
+    enum err_code code = store_job_get(c->api->store, str_from(c->owner.id), id, &row, &arena, err);
     if (code == ERR_NOT_FOUND)
-        not_found(&err, "Response", id);
+        not_found(err, "Response", id);
     else if (!code && !row.background)
-        code = err_set(&err, ERR_INVALID_VALUE, "stream",
+        code = err_set(err, ERR_INVALID_VALUE, "stream",
                        "Only responses that were created with 'background' can be retrieved as a stream.");
-    if (code)
-        reply_error(c->x, &err);
-    else
+    if (!code)
         stream_response(c->api, c->x, row.id, starting_after + 1, include_obfuscation);
     arena_free(&arena);
+    return code;
 }
