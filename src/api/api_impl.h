@@ -232,6 +232,7 @@ struct turn {
     struct tools tools;
     const json_t *metadata; /* borrowed from doc; NULL: not given */
     bool store, background, truncate, obfuscate, sealed;
+    bool keeps;                        /* the kind's keep is called with the answer */
     bool counts;                       /* the prompt is made to be counted, and may be empty */
     bool all_turns;                    /* thoughts of earlier turns stay, where they are known */
     struct str thought;                /* of the assistant's message that is added next */
@@ -278,8 +279,8 @@ struct turn_kind {
     void (*put)(void *turn, const struct job_event *ev, const struct job_view *job);
     void (*encode)(void *turn, const struct job_event *ev, const struct job_view *job, struct buf *json);
     void (*reply)(struct turn *t, const struct job_view *job, struct buf *body); /* the plain reply */
-    /* What store:true keeps of an answer that has no job in the store; NULL: the job itself is kept. */
-    void (*keep)(struct turn *t, struct str body, struct store_tx *tx);
+    /* Of an answer that has no job in the store: what is kept of it where t->keeps. */
+    void (*keep)(struct turn *t, const struct job_view *job, struct store_tx *tx);
 };
 
 /* The values of fields that more than one endpoint has; each list ends in NULL. */
@@ -322,6 +323,8 @@ extern const struct turn_kind responses_kind;
 void kept_request(struct turn *t);
 void kept_begin(void *turn, const struct job_view *job, struct store_tx *tx);  /* as job_sink's */
 void kept_finish(void *turn, const struct job_view *job, struct store_tx *tx); /* as job_sink's */
+/* What the conversation of a response that is not stored itself gains; as turn_kind's. */
+void kept_in_conversation(struct turn *t, const struct job_view *job, struct store_tx *tx);
 /* Tells of the end of a background response whoever is to be called, as part of tx; webhooks_wake follows the commit. */
 void kept_webhook(struct api *a, struct store_tx *tx, enum store_status status, struct str id);
 /* Accepts a background response: answers its exchange when its row is on disk. Takes over the caller's reference where

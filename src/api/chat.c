@@ -157,7 +157,7 @@ static enum err_code decode(struct turn *t, struct err *err)
     if (code)
         return code;
     t->stream = b.stream.value;
-    t->store = b.store.value;
+    t->store = t->keeps = b.store.value;
     if ((code = turn_set_model(t, b.model.value, false, err)) || (code = check_options(t, &b, err)) ||
         (code = turn_set_metadata(t, b.metadata.value, err)) || (code = turn_set_stops(t, b.stop.value, err)))
         return code;
@@ -175,9 +175,12 @@ static enum err_code decode(struct turn *t, struct err *err)
 }
 
 /* What it was asked stays with a stored completion, for those who list its messages. */
-static void keep(struct turn *t, struct str body, struct store_tx *tx)
+static void keep(struct turn *t, const struct job_view *job, struct store_tx *tx)
 {
     struct err err;
+    if (t->began) /* else it is there, to be sent */
+        chat_reply(t, job, &t->final);
+    struct str body = buf_str(&t->final);
     enum err_code code =
         stored_chat_tx(tx, &t->owner, body, t->input, t->metadata, t->api->cfg->keep_ms, &err);
     assert(!code); /* body is what chat_reply wrote */

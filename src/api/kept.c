@@ -71,12 +71,9 @@ static void put_item_index(const struct turn *t, const struct job_view *job, str
         store_tx_item(tx, owner, str_from(job->items[i].id), id);
 }
 
-/* What a conversation gains by a response: the request's own items, then those of the answer. A response that failed or was
- * cancelled leaves it as it was. */
-static void add_to_conversation(struct turn *t, const struct job_view *job, struct store_tx *tx)
+/* The request's own items, then those of the answer. */
+void kept_in_conversation(struct turn *t, const struct job_view *job, struct store_tx *tx)
 {
-    if (!t->conversation.len || (job->status != JOB_COMPLETED && job->status != JOB_INCOMPLETE))
-        return;
     json_t *items = json_array();
     json_array_extend(items, t->input);
     for (size_t i = 0; i < job->n_items; i++) {
@@ -90,15 +87,18 @@ static void add_to_conversation(struct turn *t, const struct job_view *job, stru
     json_decref(items);
 }
 
+/* A response that failed or was cancelled leaves its conversation as it was. */
 void kept_finish(void *turn, const struct job_view *job, struct store_tx *tx)
 {
     struct turn *t = turn;
+    bool answered = job->status == JOB_COMPLETED || job->status == JOB_INCOMPLETE;
     if (!t->final_holds) { /* nobody listened to the last event */
         buf_clear(&t->final);
         t->kind->reply(t, job, &t->final);
     }
     put_item_index(t, job, tx);
-    add_to_conversation(t, job, tx);
+    if (t->conversation.len && answered)
+        kept_in_conversation(t, job, tx);
     store_tx_end(tx, str_from(t->id), status_of(job->status), job->ended_ms, buf_str(&t->final), false);
     if (t->background)
         kept_webhook(t->api, tx, status_of(job->status), str_from(t->id));

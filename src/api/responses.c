@@ -230,7 +230,9 @@ static enum err_code read_keeping(struct turn *t, const struct responses_body *b
     if (b->conversation.set && t->previous.len)
         return err_set(err, ERR_INVALID_VALUE, "previous_response_id",
                        "'previous_response_id' and 'conversation' cannot be used together.");
-    return b->conversation.set ? read_conversation(t, b->conversation.value, err) : ERR_OK;
+    enum err_code code = b->conversation.set ? read_conversation(t, b->conversation.value, err) : ERR_OK;
+    t->keeps = t->conversation.len && !t->store; /* by itself: the conversation is kept, and was asked for */
+    return code;
 }
 
 static enum err_code find_conversation(struct turn *t, json_t *items, struct err *err)
@@ -285,7 +287,7 @@ static enum err_code keep_input(struct turn *t, const json_t *input, struct err 
     enum err_code code = items_normalise(&t->input, input, "input", &t->arena, err);
     if (!code)
         code = keep_references(t, err);
-    if (!code && t->conversation.len && t->store)
+    if (!code && t->conversation.len)
         code = conversation_room(t->api, &t->owner, t->conversation, json_array_size(t->input) + ANSWER_ITEMS,
                                  "conversation", err);
     if (!code && t->conversation.len)
@@ -308,7 +310,7 @@ static enum err_code read_messages(struct turn *t, const struct responses_body *
         code = messages_from_input(t, b->input.value, err);
     if (!code)
         code = messages_check_calls(t, err);
-    if (!code && (t->store || t->lane) && !t->counts && b->input.set)
+    if (!code && (t->store || t->lane || t->keeps) && !t->counts && b->input.set)
         code = keep_input(t, b->input.value, err);
     return code;
 }
@@ -369,6 +371,7 @@ const struct turn_kind responses_kind = {
     .prepare = turn_prepare_chat,
     .encode = events_encode,
     .reply = reply,
+    .keep = kept_in_conversation,
 };
 
 void responses_create(const struct call *c)

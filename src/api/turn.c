@@ -334,10 +334,8 @@ static void answer(void *ctx, const struct err *err)
 
 static void keep_answer(struct turn *t, const struct job_view *job)
 {
-    if (t->began)
-        t->kind->reply(t, job, &t->final);
     struct store_tx *tx = store_tx_open();
-    t->kind->keep(t, buf_str(&t->final), tx);
+    t->kind->keep(t, job, tx);
     store_commit(t->api->store, tx, answer, t);
 }
 
@@ -360,7 +358,7 @@ static void job_done(void *ctx, const struct job_view *job)
     if (!answered && !t->began &&
         !t->lane) /* cancelled: the client left and hears nothing, or the server stops */
         err = job->status == JOB_FAILED ? job->err : stopped_early();
-    if (answered && t->store && t->kind->keep)
+    if (answered && t->keeps)
         keep_answer(t, job);
     else
         answer(t, &err);
