@@ -156,6 +156,9 @@ void idempotency_open(struct idempotency **out, struct store *store,
 void idempotency_close(struct idempotency *t); /* after every exchange was answered; NULL is fine */
 /* True: the request is a repeat by its Idempotency-Key, and x was answered. Else its answer will be heard and kept. */
 bool idempotency_answered(const struct call *c);
+/* A background response's row is on disk: from here on a repeat of the request that x brought gets its stream. Before x is answered. */
+void idempotency_accepted(struct idempotency *t, const struct http_exchange *x, struct str id,
+                          bool obfuscate);
 
 /* --- webhooks.c ------------------------------------------------------------------------------------- */
 
@@ -610,8 +613,8 @@ enum err_code file_find(struct api *a, const struct access_owner *o, struct str 
 /* --- stream.c --------------------------------------------------------------------------------------------------- */
 
 /* Answers c with the events behind number starting_after (-1: all), then those to come. An error answers nothing. */
-enum err_code responses_stream(const struct call *c, int64_t starting_after, bool include_obfuscation,
-                               struct err *err);
+enum err_code responses_stream(const struct call *c, struct str id, int64_t starting_after,
+                               bool include_obfuscation, struct err *err);
 /* Answers c, a DELETE of a response that still runs. */
 void stop_running(const struct call *c, const struct store_job *job);
 

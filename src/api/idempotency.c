@@ -7,7 +7,9 @@
  *
  *     it still runs                 409, to be tried again
  *     it was answered with 2xx      the same status and body, and the header idempotent-replayed: true
- *     it was answered as a stream   409, not to be tried again: events are not kept here
+ *     it is a background stream     the events from the first on, whether it still runs or not, and whoever has left: what was
+ *                                   accepted is known by its id as soon as its row is on disk
+ *     it was another stream         409, not to be tried again: events are not kept here
  *     anything else                 it is done anew: an error made nothing, and a client that left may ask again
  *     another request               400
  *
@@ -15,7 +17,8 @@
  *
  * Threads:   begin on http's workers, the answer is heard on whichever thread gives it, stored on the store's writer;
  *            the mutex guards the list and what its entries say.
- * Ownership: the list's. An entry ends when its answer is stored or was none to keep; every exchange is answered, so none stays.
+ * Ownership: the list's. An entry ends when its exchange was answered and its answer, if there is one to keep, is stored; every
+ * exchange is answered, so none stays.
  */
 #include "api/api_impl.h"
 
@@ -29,13 +32,16 @@
 
 #define KEY_CHARS_MAX 255
 #define KIND          "idempotency"
-#define STREAMED      0 /* the status of a record whose reply was a stream */
+#define STREAMED      0 /* the status of a record whose reply was a stream; its body is a background response's id, or empty */
+#define OBFUSCATED    " obfuscated" /* behind it, where its deltas were padded */
 
 struct entry {
     struct idempotency *table;
     struct entry *next;
     struct access_owner owner;
+    const struct http_exchange *x; /* compared, never followed */
     char key[SHA256_HEX_SIZE], request[SHA256_HEX_SIZE];
+    int waits;     /* for: its exchange to be answered, its record to be stored */
     bool answered; /* body is there, and on its way to the store */
     bool expired;  /* an old record stands in the store and is to be replaced */
     struct buf body;
@@ -77,18 +83,27 @@ void idempotency_close(struct idempotency *t)
     mem_free(t);
 }
 
-static void forget(struct entry *e)
+static void unlink_entry(struct entry *e) /* lock held */
 {
-    struct idempotency *t = e->table;
-    pthread_mutex_lock(&t->lock);
-    struct entry **at = &t->entries;
+    struct entry **at = &e->table->entries;
     while (*at != e)
         at = &(*at)->next;
     *at = e->next;
-    if (!t->entries)
-        pthread_cond_signal(&t->empty);
+    if (!e->table->entries)
+        pthread_cond_signal(&e->table->empty);
+}
+
+/* One of the things that e waits for has come. */
+static void heard(struct entry *e)
+{
+    struct idempotency *t = e->table;
+    pthread_mutex_lock(&t->lock);
+    bool over = --e->waits == 0;
+    if (over)
+        unlink_entry(e);
     pthread_mutex_unlock(&t->lock);
-    entry_free(e);
+    if (over)
+        entry_free(e);
 }
 
 /* --- a record: the request's hash, the status, and the body as it was sent ------------------------------------ */
@@ -121,7 +136,7 @@ static void stored(void *ctx, const struct err *err)
 {
     if (err->code)
         log_line(LOG_WARN, "api", "a reply was not kept for its idempotency key reason=%s", err->message);
-    forget(ctx);
+    heard(ctx);
 }
 
 static void keep(struct entry *e, struct str body)
@@ -141,18 +156,42 @@ static void keep(struct entry *e, struct str body)
     store_commit(e->table->store, tx, stored, e);
 }
 
+/* Lock held; the record is then kept outside of it: nobody changes it any more. */
+static void record(struct entry *e, int status, struct str body)
+{
+    put_record(&e->body, e->request, status, body);
+    e->answered = true;
+    e->waits++;
+}
+
 static void on_answer(void *ctx, const struct http_answer *a)
 {
     struct entry *e = ctx;
-    if (a->status > 299 || (a->stream && a->gone)) {
-        forget(e);
-        return;
-    }
     pthread_mutex_lock(&e->table->lock);
-    put_record(&e->body, e->request, a->stream ? STREAMED : a->status, a->body);
-    e->answered = true;
+    bool keeps = !e->answered && a->status < 300 && !(a->stream && a->gone);
+    if (keeps)
+        record(e, a->stream ? STREAMED : a->status, a->body);
     pthread_mutex_unlock(&e->table->lock);
-    keep(e, buf_str(&e->body)); /* nobody changes it any more */
+    if (keeps)
+        keep(e, buf_str(&e->body));
+    heard(e);
+}
+
+void idempotency_accepted(struct idempotency *t, const struct http_exchange *x, struct str id, bool obfuscate)
+{
+    struct buf body = { 0 };
+    pthread_mutex_lock(&t->lock);
+    struct entry *e = t->entries;
+    while (e && e->x != x)
+        e = e->next;
+    if (e) {
+        buf_printf(&body, "%.*s%s", STR_ARG(id), obfuscate ? OBFUSCATED : "");
+        record(e, STREAMED, buf_str(&body));
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (e) /* its exchange is the caller's and not answered yet, so it is there */
+        keep(e, buf_str(&e->body));
+    buf_free(&body);
 }
 
 /* --- a repeat --------------------------------------------------------------------------------------------------- */
@@ -182,11 +221,25 @@ static void answer_other(struct http_exchange *x)
     reply_error(x, &err);
 }
 
-static void answer_record(struct http_exchange *x, const char *request, struct str record)
+/* The events of a background response that an earlier request of this key began. */
+static void answer_stream(const struct call *c, struct str began)
 {
-    struct record r = read_record(record);
+    struct err err;
+    bool obfuscate = str_ends(began, STR(OBFUSCATED));
+    struct str id = str_slice(began, 0, obfuscate ? began.len - strlen(OBFUSCATED) : began.len);
+    http_set_header(c->x, "idempotent-replayed", "true");
+    if (responses_stream(c, id, -1, obfuscate, &err))
+        reply_error(c->x, &err);
+}
+
+static void answer_record(const struct call *c, const char *request, struct str text)
+{
+    struct record r = read_record(text);
+    struct http_exchange *x = c->x;
     if (!str_is(r.request, request)) {
         answer_other(x);
+    } else if (r.status == STREAMED && r.body.len) {
+        answer_stream(c, r.body);
     } else if (r.status == STREAMED) {
         answer_conflict(
             x, false,
@@ -214,6 +267,8 @@ static struct entry *entry_of(const struct call *c, struct str key)
     struct entry *e = mem_zalloc(sizeof *e);
     e->table = c->api->idempotency;
     e->owner = c->owner;
+    e->x = c->x;
+    e->waits = 1;
     const struct str parts[] = { http_method(c->x), STR("\n"), http_path(c->x), STR("\n"), http_body(c->x) };
     sha256_hex(e->key, &key, 1); /* of any length and any characters: the id of a row */
     sha256_hex(e->request, parts, ARRAY_LEN(parts));
@@ -232,12 +287,12 @@ static const struct entry *find(const struct idempotency *t, const struct entry 
 static bool answered_in_memory(const struct call *c, struct entry *e)
 {
     struct idempotency *t = e->table;
-    struct buf record = { 0 };
+    struct buf found = { 0 };
     pthread_mutex_lock(&t->lock);
     const struct entry *other = find(t, e);
     bool same = other && strcmp(other->request, e->request) == 0;
     if (other && other->answered) /* a copy: it may end as soon as the lock is open */
-        buf_put_str(&record, buf_str(&other->body));
+        buf_put_str(&found, buf_str(&other->body));
     if (!other) {
         e->next = t->entries;
         t->entries = e;
@@ -245,13 +300,13 @@ static bool answered_in_memory(const struct call *c, struct entry *e)
     pthread_mutex_unlock(&t->lock);
     if (!other)
         return false;
-    if (record.len)
-        answer_record(c->x, e->request, buf_str(&record));
+    if (found.len)
+        answer_record(c, e->request, buf_str(&found));
     else if (same)
         answer_running(c->x);
     else
         answer_other(c->x);
-    buf_free(&record);
+    buf_free(&found);
     entry_free(e);
     return true;
 }
@@ -270,9 +325,9 @@ static bool answered_from_store(const struct call *c, struct entry *e)
     if (answered) {
         char request[SHA256_HEX_SIZE];
         memcpy(request, e->request, sizeof request);
-        forget(e);
+        heard(e);
         if (found)
-            answer_record(c->x, request, o.body);
+            answer_record(c, request, o.body);
         else
             reply_error(c->x, &err);
     }

@@ -69,7 +69,7 @@ void responses_get(const struct call *c)
     struct err err = { 0 };
     enum err_code code = read_get_query(c, &q, &err);
     if (!code && q.stream)
-        code = responses_stream(c, q.starting_after, q.obfuscation, &err);
+        code = responses_stream(c, http_path_arg(c->x, 0), q.starting_after, q.obfuscation, &err);
     else if (!code)
         code = reply_response(c, &arena, &err);
     if (code)

@@ -203,12 +203,11 @@ void stream_response(struct api *a, struct http_exchange *x, struct str name, in
     later_run(a->later, 0, read_on, s);
 }
 
-enum err_code responses_stream(const struct call *c, int64_t starting_after, bool include_obfuscation,
-                               struct err *err)
+enum err_code responses_stream(const struct call *c, struct str id, int64_t starting_after,
+                               bool include_obfuscation, struct err *err)
 {
     struct store_job row;
     struct arena arena = { 0 };
-    struct str id = http_path_arg(c->x, 0);
     enum err_code code = store_job_get(c->api->store, str_from(c->owner.id), id, &row, &arena, err);
     if (code == ERR_NOT_FOUND)
         not_found(err, "Response", id);

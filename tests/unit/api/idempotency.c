@@ -132,6 +132,56 @@ static void a_stream_is_not_replayed(void **state)
     site_close(&s);
 }
 
+/* Reads a stream's beginning, up to its response's id, and leaves. */
+static void begin_and_leave(const struct site *s, const char *body, char id[80])
+{
+    struct buf seen = { 0 };
+    char piece[1024];
+    int fd = site_send(s, "POST", "/v1/responses", "Idempotency-Key: one\r\n", body);
+    while (str_find(buf_str(&seen), STR("response.queued")) == SIZE_MAX) {
+        ssize_t n = read(fd, piece, sizeof piece);
+        assert_true(n > 0);
+        buf_put(&seen, piece, (size_t)n);
+    }
+    assert_int_equal(sscanf(strstr(seen.ptr, "\"resp_"), "\"%79[a-z0-9_]", id), 1);
+    close(fd);
+    buf_free(&seen);
+}
+
+/* The response goes on without its client, so a client that asks again must not begin a second one. */
+static void a_background_stream_is_joined(void **state)
+{
+    static const char body[] = "{\"model\":\"o3\",\"input\":\"/hold 2\",\"stream\":true,\"background\":true}";
+    char id[80];
+    struct site s;
+    char path[300];
+    (void)state;
+    snprintf(path, sizeof path, "%s/idempotent-stream.db", test_tmpdir());
+    site_open(&s, NULL, path);
+    begin_and_leave(&s, body, id);
+    int runs = site_send(&s, "POST", "/v1/responses", "Idempotency-Key: one\r\n", body);
+    json_decref(site_json(&s, "POST", "/v1/responses", "{\"model\":\"o3\",\"input\":\"/release\"}", 200));
+    struct site_reply again = site_read(runs);
+    site_close(&s);
+    site_open(&s, NULL, path);
+    struct site_reply later = post(&s, "one", body);
+    const struct site_reply *const repeats[] = { &again, &later };
+    for (size_t i = 0; i < ARRAY_LEN(repeats); i++) {
+        assert_non_null(strstr(repeats[i]->head, "idempotent-replayed: true"));
+        assert_non_null(strstr(repeats[i]->body.ptr, "\"sequence_number\":0"));
+        assert_non_null(strstr(repeats[i]->body.ptr, id));
+        assert_non_null(strstr(repeats[i]->body.ptr, "response.completed"));
+    }
+    site_reply_free(&again);
+    site_reply_free(&later);
+    snprintf(path, sizeof path, "/v1/responses/%s", id);
+    json_decref(site_json(&s, "DELETE", path, NULL, 200));
+    struct site_reply gone = post(&s, "one", body);
+    assert_int_equal(gone.status, 404);
+    site_reply_free(&gone);
+    site_close(&s);
+}
+
 static void an_error_is_not_kept(void **state)
 {
     (void)state;
@@ -276,6 +326,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(another_request),
     cmocka_unit_test(while_it_runs),
     cmocka_unit_test(a_stream_is_not_replayed),
+    cmocka_unit_test(a_background_stream_is_joined),
     cmocka_unit_test(an_error_is_not_kept),
     cmocka_unit_test(keys_belong_to_owners),
     cmocka_unit_test(a_key_expires),
