@@ -228,6 +228,7 @@ static enum err_code ask_store(struct access *a, const unsigned char digest[DIGE
     if (out->known) {
         const struct access_limits *own = &key.limits, *dflt = &a->defaults;
         memcpy(out->owner.id, key.owner, sizeof out->owner.id);
+        memcpy(out->owner.models, key.models, sizeof out->owner.models);
         out->owner.limits.requests_per_minute = own_or(own->requests_per_minute, dflt->requests_per_minute);
         out->owner.limits.tokens_per_minute = own_or(own->tokens_per_minute, dflt->tokens_per_minute);
         out->owner.limits.concurrency = own_or(own->concurrency, dflt->concurrency);

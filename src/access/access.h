@@ -28,6 +28,7 @@
 #define ACCESS_OWNER_CHARS_MAX 32         /* of an owner's id */
 #define ACCESS_LIMIT_MAX       1000000000 /* of any limit */
 #define ACCESS_OWNERS_MAX      16384      /* whose buckets are kept; more than can have a key */
+#define ACCESS_MODELS_MAX      255        /* bytes of the names of a key's models */
 
 struct access;
 
@@ -40,7 +41,10 @@ struct access_owner {
     char id[ACCESS_OWNER_CHARS_MAX +
             1];                  /* the key's own, or 32 hex digits of its SHA-256; "local" without keys */
     struct access_limits limits; /* of the key that was shown, or the configuration's */
+    char models[ACCESS_MODELS_MAX + 1]; /* that this key may use, with commas between; empty: all */
 };
+/* The next name of such a list, which *rest begins as. False: there is no more. */
+bool access_model(struct str *rest, struct str *name);
 
 /* ERR_CONFIG: a key that is too short (under 8 bytes) or twice there; listen is not loopback and there are no keys.
  * store may be NULL: the configuration's keys alone. */
@@ -98,11 +102,12 @@ struct access_key {
     char name[4 * ACCESS_NAME_CHARS_MAX + 1]; /* UTF-8, for people; one name, one key */
     char owner[ACCESS_OWNER_CHARS_MAX + 1];
     int64_t created_s;
-    struct access_limits limits; /* ACCESS_UNSET: the server's default, 0: no limit */
+    struct access_limits limits;        /* ACCESS_UNSET: the server's default, 0: no limit */
+    char models[ACCESS_MODELS_MAX + 1]; /* as an owner's */
 };
 
-/* Makes a key of key's name, limits and owner ("": of its own) and fills the rest. secret is shown once and never again.
- * ERR_CONFIG: name, owner or a limit is not valid; ERR_CONFLICT: the name is taken; there are too many. */
+/* Makes a key of key's name, limits, models and owner ("": of its own) and fills the rest. secret is shown once and never again.
+ * ERR_CONFIG: name, owner, a limit or a model's name is not valid; ERR_CONFLICT: the name is taken; there are too many. */
 enum err_code access_key_create(struct store *s, struct access_key *key, char secret[ACCESS_SECRET_CHARS + 1],
                                 struct err *err);
 enum err_code access_keys_list(struct store *s, struct access_key **out, size_t *n, struct arena *arena,

@@ -2,7 +2,7 @@
  * keys.c - keys in the store: made, listed, revoked, and found by their digest.
  *
  * A key is an object of kind "key" with no owner, whose id is the hex SHA-256 of the key and whose body is JSON: name,
- * owner, created_s and limits. The key itself is written nowhere: 160 random bits need no salt and no slow hash, and
+ * owner, created_s, limits and models. The key itself is written nowhere: 160 random bits need no salt and no slow hash, and
  * who reads the database cannot call with what is in it.
  *
  * A body with members that this version does not know is refused, not read in part: what a newer version added may be
@@ -45,7 +45,7 @@ void key_hex(char *out, const unsigned char *bytes, size_t n)
 /* --- the body ------------------------------------------------------------------------------------------------ */
 
 struct key_body {
-    struct field_string name, owner;
+    struct field_string name, owner, models;
     struct field_int created_s, requests_per_minute, tokens_per_minute, concurrency;
 };
 
@@ -58,6 +58,7 @@ static const struct field body_rows[] = {
     { BODY(requests_per_minute), .kind = FIELD_INT, .min = 0, .max = ACCESS_LIMIT_MAX },
     { BODY(tokens_per_minute), .kind = FIELD_INT, .min = 0, .max = ACCESS_LIMIT_MAX },
     { BODY(concurrency), .kind = FIELD_INT, .min = 0, .max = ACCESS_LIMIT_MAX },
+    { BODY(models), .kind = FIELD_STRING, .min = 1, .max = ACCESS_MODELS_MAX },
 };
 
 static void put_limit(struct json_writer *w, const char *key, int64_t limit)
@@ -81,6 +82,10 @@ static void put_body(struct buf *out, const struct access_key *key)
     put_limit(&w, "requests_per_minute", key->limits.requests_per_minute);
     put_limit(&w, "tokens_per_minute", key->limits.tokens_per_minute);
     put_limit(&w, "concurrency", key->limits.concurrency);
+    if (key->models[0]) {
+        jw_key(&w, "models");
+        jw_cstring(&w, key->models);
+    }
     jw_end_object(&w);
 }
 
@@ -107,6 +112,28 @@ static bool owner_ok(struct str owner)
     return owner.len >= 1 && owner.len <= ACCESS_OWNER_CHARS_MAX;
 }
 
+bool access_model(struct str *rest, struct str *name)
+{
+    if (!rest->len)
+        return false;
+    size_t comma = str_find(*rest, STR(","));
+    *name = str_slice(*rest, 0, comma);
+    *rest = str_slice(*rest, name->len + 1, rest->len);
+    return true;
+}
+
+/* Names of models are printable ASCII without blanks, so that a list of them is what it looks like. */
+static bool models_ok(struct str models)
+{
+    struct str name;
+    bool ok = models.len <= ACCESS_MODELS_MAX && !str_ends(models, STR(","));
+    for (size_t i = 0; i < models.len && ok; i++)
+        ok = models.ptr[i] > ' ' && models.ptr[i] < 0x7f;
+    while (ok && access_model(&models, &name))
+        ok = name.len > 0;
+    return ok;
+}
+
 static enum err_code read_body(struct access_key *out, const struct store_object *o, struct arena *arena,
                                struct err *err)
 {
@@ -118,6 +145,8 @@ static enum err_code read_body(struct access_key *out, const struct store_object
         code = fields_decode(doc, body_rows, ARRAY_LEN(body_rows), "", &body, arena, &why);
     if (!code && (!owner_ok(body.owner.value) || o->id.len != 2 * DIGEST_BYTES))
         code = err_set(&why, ERR_FORMAT, NULL, "Its owner or its id is none.");
+    if (!code && !models_ok(body.models.value))
+        code = err_set(&why, ERR_FORMAT, NULL, "Its models are no list of names.");
     json_decref(doc);
     if (code)
         return err_set(err, ERR_STORE, NULL,
@@ -131,6 +160,7 @@ static enum err_code read_body(struct access_key *out, const struct store_object
     copy(out->id, sizeof out->id, o->id);
     copy(out->name, sizeof out->name, body.name.value);
     copy(out->owner, sizeof out->owner, body.owner.value);
+    copy(out->models, sizeof out->models, body.models.value);
     return ERR_OK;
 }
 
@@ -218,6 +248,10 @@ static enum err_code check_key(const struct access_key *key, struct err *err)
         return err_set(err, ERR_CONFIG, "owner",
                        "owner: an owner's id has 1 to %d letters, digits, dots, hyphens or underscores.",
                        ACCESS_OWNER_CHARS_MAX);
+    if (!models_ok(str_from(key->models)))
+        return err_set(err, ERR_CONFIG, "models",
+                       "models: expected names with commas between, %d characters together at most.",
+                       ACCESS_MODELS_MAX);
     enum err_code code = check_limit("requests_per_minute", key->limits.requests_per_minute, err);
     if (!code)
         code = check_limit("tokens_per_minute", key->limits.tokens_per_minute, err);

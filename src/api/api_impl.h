@@ -397,6 +397,9 @@ struct completions_line {
 
 bool asked_as_aimlapi(const struct config *cfg);         /* whose defaults hold */
 int64_t default_output_tokens(const struct config *cfg); /* 0: the tier's and the model's limit */
+/* Whether the owner's key may use it. */
+bool model_allowed(const struct config *cfg, const struct access_owner *owner, const struct tier *tier);
+enum err_code model_not_found(struct err *err, struct str asked);
 enum err_code turn_set_model(struct turn *t, struct str asked, bool pro, struct err *err);
 enum err_code turn_set_stops(struct turn *t, const json_t *stop, struct err *err);
 enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct err *err);

@@ -60,20 +60,36 @@ static const char *resolved_name(const struct tier *tier, struct str asked, stru
     return arena_printf(arena, "%s%.*s", prefixed ? prefix.ptr : "", STR_ARG(bare));
 }
 
+bool model_allowed(const struct config *cfg, const struct access_owner *owner, const struct tier *tier)
+{
+    struct str rest = str_from(owner->models), name;
+    bool allowed = !rest.len;
+    while (!allowed && access_model(&rest, &name))
+        allowed = config_tier(cfg, name) == tier;
+    return allowed;
+}
+
+enum err_code model_not_found(struct err *err, struct str asked)
+{
+    return err_set(err, ERR_MODEL_NOT_FOUND, "model",
+                   "The model '%.*s' does not exist or you do not have access to it.", STR_ARG(asked));
+}
+
 /* pro: reasoning.mode asks for the pro tier of the model, which is the one with "-pro" behind its name. It counts as
  * if it had been asked for itself: its default effort, its price, its name in the reply. */
 enum err_code turn_set_model(struct turn *t, struct str asked, bool pro, struct err *err)
 {
     const struct tier *tier = config_tier(t->api->cfg, asked);
     if (!tier)
-        return err_set(err, ERR_MODEL_NOT_FOUND, "model",
-                       "The model '%.*s' does not exist or you do not have access to it.", STR_ARG(asked));
+        return model_not_found(err, asked);
     if (pro && tier->thinking != THINKING_BRANCHES) {
         bool prefixed = str_starts(asked, STR("openai/"));
         asked = str_from(arena_printf(&t->arena, "%s%s-pro", prefixed ? "openai/" : "", tier->name));
         if (!(tier = config_tier(t->api->cfg, asked)))
             return refuse_unsupported(err, "reasoning.mode", "pro", "with a model that has no pro tier");
     }
+    if (!model_allowed(t->api->cfg, &t->owner, tier))
+        return model_not_found(err, asked);
     if (!(tier->endpoints & t->kind->endpoint))
         return err_set(err, ERR_WRONG_ENDPOINT, "model", "This model is only supported in %s and not in %s.",
                        t->kind->endpoint == ENDPOINT_CHAT ? "v1/responses" : "v1/chat/completions",

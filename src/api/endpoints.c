@@ -212,12 +212,12 @@ static enum err_code check_site(const struct http_exchange *x, struct err *err)
 static enum err_code admit(struct call *c, const struct endpoint *ep, const struct path_family *family,
                            struct err *err)
 {
-    enum err_code code = ERR_OK;
     if (!(ep->flags & EP_KEY))
         return ERR_OK;
-    if (!(ep->flags & EP_LIST) || !c->api->cfg->models_without_key)
-        code = access_check(c->api->access, http_header(c->x, "authorization"), http_header(c->x, "api-key"),
-                            &c->owner, err);
+    enum err_code code = access_check(c->api->access, http_header(c->x, "authorization"),
+                                      http_header(c->x, "api-key"), &c->owner, err);
+    if ((ep->flags & EP_LIST) && c->api->cfg->models_without_key)
+        code = ERR_OK; /* a key that is shown still says which models it may use */
     if (!code && (ep->flags & EP_THINK))
         code = limits_enter(c->api->access, &c->owner, c->x, c->place, err);
     if (!code)

@@ -1,5 +1,5 @@
 /*
- * models.c - GET /v1/models and /v1/models/{id}: the tiers, under each name that a request may use.
+ * models.c - GET /v1/models and /v1/models/{id}: the tiers that the caller's key may use, under each name for them.
  *
  * A model of the API is a tier over the weights that are loaded, so its limits are the smaller of the two, and
  * each entry says which weights those are. Prices are nano-dollars a token, as in every reply's cost.
@@ -87,6 +87,8 @@ void models_list(const struct call *c)
     jw_begin_array(&w);
     for (size_t i = 0; i < c->api->cfg->n_tiers; i++) {
         const struct tier *tier = &c->api->cfg->tiers[i];
+        if (!model_allowed(c->api->cfg, &c->owner, tier))
+            continue;
         put_names(&w, tier->name, tier, engine);
         for (size_t k = 0; tier->aliases && tier->aliases[k]; k++)
             put_names(&w, tier->aliases[k], tier, engine);
@@ -104,9 +106,8 @@ void models_get(const struct call *c)
     struct err err;
     struct buf body = { 0 };
     struct json_writer w = { .out = &body };
-    if (!tier) {
-        err_set(&err, ERR_MODEL_NOT_FOUND, "model",
-                "The model '%.*s' does not exist or you do not have access to it.", STR_ARG(id));
+    if (!tier || !model_allowed(c->api->cfg, &c->owner, tier)) {
+        model_not_found(&err, id);
         reply_error(c->x, &err);
         return;
     }

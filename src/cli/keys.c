@@ -28,6 +28,21 @@ static void put_limit_json(struct json_writer *w, const char *key, int64_t limit
         jw_int(w, limit);
 }
 
+/* null: all of them. */
+static void put_models_json(struct json_writer *w, const char *models)
+{
+    struct str rest = str_from(models), name;
+    jw_key(w, "models");
+    if (!rest.len) {
+        jw_null(w);
+        return;
+    }
+    jw_begin_array(w);
+    while (access_model(&rest, &name))
+        jw_string(w, name);
+    jw_end_array(w);
+}
+
 static void put_key_json(struct json_writer *w, const struct access_key *key, const char *secret)
 {
     jw_begin_object(w);
@@ -44,6 +59,7 @@ static void put_key_json(struct json_writer *w, const struct access_key *key, co
     put_limit_json(w, "requests_per_minute", key->limits.requests_per_minute);
     put_limit_json(w, "tokens_per_minute", key->limits.tokens_per_minute);
     put_limit_json(w, "concurrency", key->limits.concurrency);
+    put_models_json(w, key->models);
     if (secret) {
         jw_key(w, "key");
         jw_cstring(w, secret);
@@ -83,17 +99,18 @@ static const char *day(struct arena *arena, int64_t seconds)
 
 static void put_list_table(struct buf *out, const struct access_key *keys, size_t n)
 {
-    struct table table = { .columns = 7 };
+    struct table table = { .columns = 8 };
     struct arena arena = { 0 };
     table_row(&table, (const char *const[]){ "NAME", "ID", "OWNER", "CREATED", "REQUESTS/MIN", "TOKENS/MIN",
-                                             "CONCURRENCY" });
+                                             "CONCURRENCY", "MODELS" });
     for (size_t i = 0; i < n; i++) {
         const struct access_limits *limits = &keys[i].limits;
-        table_row(&table, (const char *const[]){
-                              keys[i].name, arena_printf(&arena, "%.*s", ID_SHOWN, keys[i].id), keys[i].owner,
-                              day(&arena, keys[i].created_s), limit_text(&arena, limits->requests_per_minute),
-                              limit_text(&arena, limits->tokens_per_minute),
-                              limit_text(&arena, limits->concurrency) });
+        table_row(&table,
+                  (const char *const[]){
+                      keys[i].name, arena_printf(&arena, "%.*s", ID_SHOWN, keys[i].id), keys[i].owner,
+                      day(&arena, keys[i].created_s), limit_text(&arena, limits->requests_per_minute),
+                      limit_text(&arena, limits->tokens_per_minute), limit_text(&arena, limits->concurrency),
+                      keys[i].models[0] ? keys[i].models : "all" });
     }
     table_put(&table, out);
     table_free(&table);
@@ -114,6 +131,24 @@ static bool fits(char *out, size_t size, const char *text)
     return strlen(text) < size;
 }
 
+/* A name that is no model here is most likely a slip, which would lock the key's holder out. */
+static enum err_code take_models(struct access_key *key, const struct config *cfg, struct err *err)
+{
+    struct buf list = { 0 };
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; i < cfg->models.len && !code; i++) {
+        const char *name = cfg->models.items[i];
+        if (!config_tier(cfg, str_from(name)))
+            code = err_set(err, ERR_CONFIG, "models", "--models: there is no model '%.80s'.", name);
+        buf_printf(&list, "%s%s", i ? "," : "", name);
+    }
+    if (!code && list.len && !fits(key->models, sizeof key->models, list.ptr))
+        code = err_set(err, ERR_CONFIG, "models", "--models: the names have %zu characters, and %d at most.",
+                       list.len, ACCESS_MODELS_MAX);
+    buf_free(&list);
+    return code;
+}
+
 static enum err_code key_create(struct store *s, const struct config *cfg, struct buf *out, struct buf *said,
                                 struct err *err)
 {
@@ -123,7 +158,9 @@ static enum err_code key_create(struct store *s, const struct config *cfg, struc
                     .tokens_per_minute = own_limit(cfg, "tokens_per_minute", cfg->tokens_per_minute),
                     .concurrency = own_limit(cfg, "concurrency", cfg->concurrency) }
     };
-    enum err_code code = ERR_OK;
+    enum err_code code = config_flagged(cfg, "models") ? take_models(&key, cfg, err) : ERR_OK;
+    if (code)
+        return code;
     if (!fits(key.name, sizeof key.name, cfg->args[1]))
         code =
             err_set(err, ERR_CONFIG, NULL, "A key's name has at most %d characters.", ACCESS_NAME_CHARS_MAX);
@@ -215,7 +252,7 @@ static enum err_code find_verb(const struct config *cfg, const struct verb **out
 static enum err_code check_flags(const struct config *cfg, const struct verb *v, struct err *err)
 {
     static const char *const of_a_new_key[] = { "owner", "requests_per_minute", "tokens_per_minute",
-                                                "concurrency" };
+                                                "concurrency", "models" };
     for (size_t i = 0; i < ARRAY_LEN(of_a_new_key) && !v->makes; i++)
         if (config_flagged(cfg, of_a_new_key[i]))
             return err_set(err, ERR_CONFIG, of_a_new_key[i], "%s: only 'thinkd keys create' takes it.",

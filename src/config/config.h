@@ -98,6 +98,7 @@ enum {
     X(file,                STRING, NULL,          0, 0,          CMD_EXAM, "JSONL of question and answer to ask instead")      \
     X(concurrency,         INT,    "0",           0, 1024,       CMD_EXAM | CMD_KEYS, "questions in flight (0: 8); for keys: requests that the new key's owner may have in flight (0: no limit)") \
     X(owner,               STRING, NULL,          0, 0,          CMD_KEYS, "owner of the new key, so that several keys see the same responses (default: an owner of its own)") \
+    X(models,              LIST,   NULL,          0, 0,          CMD_KEYS, "models that the new key may use (default: all)") \
     X(json,                BOOL,   "false",       0, 0,          CONFIG_ENGINE_CMDS | CMD_KEYS | CMD_PROMPTS | CMD_VERSION, "print JSON")
 /* clang-format on */
 

@@ -134,6 +134,36 @@ static void what_no_key_can_be_is_refused(void **state)
     store_close(s);
 }
 
+static void a_key_may_be_for_some_models(void **state)
+{
+    static const struct {
+        const char *models;
+        enum err_code code;
+    } rows[] = { { "o3-mini,thinkd-pro", ERR_OK },
+                 { "", ERR_OK },
+                 { "o3,", ERR_CONFIG },
+                 { ",o3", ERR_CONFIG },
+                 { "o3,,o4", ERR_CONFIG },
+                 { "o3 mini", ERR_CONFIG } };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store *s = open_store();
+        char secret[ACCESS_SECRET_CHARS + 1];
+        struct access_key key = key_named("some", "acme");
+        struct access_owner owner;
+        struct err err;
+        snprintf(key.models, sizeof key.models, "%s", rows[i].models);
+        assert_int_equal(rows[i].code, access_key_create(s, &key, secret, &err));
+        struct access *a = open_access(s, rows[i].code ? "127.0.0.1:1" : "0.0.0.0:1");
+        if (!rows[i].code) {
+            assert_int_equal(ERR_OK, check(a, secret, &owner));
+            assert_string_equal(rows[i].models, owner.models);
+        }
+        access_close(a);
+        store_close(s);
+    }
+}
+
 static void a_stored_key_names_owner_and_limits(void **state)
 {
     (void)state;
@@ -343,6 +373,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_key_is_shown_once_and_kept_as_a_hash),
     cmocka_unit_test(what_no_key_can_be_is_refused),
     cmocka_unit_test(a_stored_key_names_owner_and_limits),
+    cmocka_unit_test(a_key_may_be_for_some_models),
     cmocka_unit_test(configured_keys_work_beside_them),
     cmocka_unit_test(a_revoked_key_stops_within_its_life),
     cmocka_unit_test(the_first_key_closes_an_open_server),

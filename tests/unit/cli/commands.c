@@ -226,13 +226,18 @@ static void keys_are_made_listed_and_revoked(void **state)
     assert_null(strstr(r.err.ptr, "sk-thinkd-"));
     ran_free(&r);
     r = run("", ARGS("keys", "create", "ci", "--owner", "team", "--requests-per-minute", "60",
-                     "--tokens-per-minute=0", "--json", "--data", dir));
+                     "--tokens-per-minute=0", "--models", "o3,thinkd-mini", "--json", "--data", dir));
     json_t *made = ran_json(&r);
     assert_int_equal(60, json_integer_value(json_object_get(made, "requests_per_minute")));
     assert_int_equal(0, json_integer_value(json_object_get(made, "tokens_per_minute")));
     assert_true(json_is_integer(json_object_get(made, "tokens_per_minute")));
     assert_true(json_is_null(json_object_get(made, "concurrency")));
     assert_int_equal(50, json_string_length(json_object_get(made, "key")));
+    assert_string_equal("thinkd-mini", json_string_value(json_array_get(json_object_get(made, "models"), 1)));
+    r = run("", ARGS("keys", "create", "slip", "--models", "o3,o3-mimi", "--data", dir));
+    assert_int_equal(CLI_USAGE, r.status);
+    assert_non_null(strstr(r.err.ptr, "there is no model 'o3-mimi'"));
+    ran_free(&r);
     r = run("", ARGS("keys", "create", "ci", "--data", dir));
     assert_int_equal(CLI_FAILED, r.status);
     assert_non_null(strstr(r.err.ptr, "There is a key 'ci' already"));
@@ -241,7 +246,7 @@ static void keys_are_made_listed_and_revoked(void **state)
     assert_int_equal(CLI_OK, r.status);
     assert_memory_equal("NAME       ID            OWNER", r.out.ptr, 29);
     assert_non_null(strstr(r.out.ptr, "\nci "));
-    assert_non_null(strstr(r.out.ptr, "  60            none        default\n"));
+    assert_non_null(strstr(r.out.ptr, "  60            none        default      o3,thinkd-mini\n"));
     assert_null(strstr(r.out.ptr, "sk-thinkd-"));
     ran_free(&r);
     r = run("", ARGS("keys", "revoke", json_string_value(json_object_get(made, "id")), "--data", dir));
