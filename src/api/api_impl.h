@@ -17,6 +17,8 @@
 #define LABEL_CHARS_MAX 64 /* prompt_cache_key, safety_identifier */
 #define STOPS_MAX       4
 #define INPUT_CHARS_MAX 10485760
+#define BIASES_MAX      1024    /* tokens of a logit_bias */
+#define VERBOSITY_USUAL 1       /* medium */
 #define LOGPROBS_MAX    4194304 /* of a request: tokens and their alternatives together */
 
 #define ID_HEX_DIGITS 48
@@ -223,6 +225,9 @@ struct turn {
     struct str stops[STOPS_MAX];
     size_t n_stops;
     bool ignore_eos;
+    float presence_penalty, frequency_penalty;
+    const struct engine_bias *biases; /* in the arena */
+    size_t n_biases;
     uint64_t seed;
     size_t choices;       /* of each prompt */
     struct {              /* what images and files of the request may still take; parts.c */
@@ -247,6 +252,7 @@ struct turn {
         struct field_int max_output_tokens, max_tool_calls;
         int summary; /* index into summary_names, -1: not given */
         bool parallel_tool_calls;
+        int verbosity; /* index into verbosities */
     } echo;
 
     struct completions_ask *completions; /* completions.c's own; NULL elsewhere */
@@ -405,6 +411,10 @@ enum err_code turn_set_stops(struct turn *t, const json_t *stop, struct err *err
 enum err_code turn_set_metadata(struct turn *t, const json_t *metadata, struct err *err);
 /* The same check on its own: 16 pairs, keys of 64 and values of 512 characters. metadata: an object, or NULL. */
 enum err_code metadata_check(const json_t *metadata, struct arena *arena, struct err *err);
+/* Given or not, they are checked by the tables. */
+void turn_set_penalties(struct turn *t, struct field_real presence, struct field_real frequency);
+/* logit_bias: {"token id": -100 to 100}; NULL: not given. */
+enum err_code turn_set_biases(struct turn *t, const json_t *biases, struct err *err);
 void turn_set_sampling(struct turn *t, struct field_real temperature, struct field_real top_p,
                        struct field_int seed);
 
@@ -418,6 +428,8 @@ void messages_add(struct turn *t, const char *role, struct str text, struct str 
 /* Function calls among items that stand before the input and are not added to the messages: their outputs may follow. */
 void messages_note_calls(struct turn *t, const json_t *items);
 enum err_code messages_check_calls(const struct turn *t, struct err *err); /* every call has its output */
+/* Asks for an answer of that length, index into verbosities, in the first system message; the middle one asks for nothing. */
+void messages_set_verbosity(struct turn *t, int verbosity);
 
 /* --- parts.c -------------------------------------------------------------------------------------------- */
 
@@ -523,6 +535,8 @@ enum err_code object_list_reply(const struct call *c, const char *kind, const st
 /* --- items.c ---------------------------------------------------------------------------------------------- */
 
 #define ITEM_ID_CHARS_MAX 256
+#define CALL_ID_CHARS     64
+#define TOOL_NAME_CHARS   128
 
 char *new_id(struct arena *arena, const char *prefix); /* id_make's, in the arena */
 /* An item of the input as it is kept and shown: its type and id are there, a message's content is an array of parts. The

@@ -20,6 +20,7 @@ const char *const service_tiers[] = { "auto",  "default", "flex",      "priority
                                       "scale", "fast",    "ultrafast", NULL };
 
 #define AIMLAPI_OUTPUT_TOKENS 512
+#define BIAS_MAX              100
 
 bool asked_as_aimlapi(const struct config *cfg)
 {
@@ -172,4 +173,51 @@ void turn_set_sampling(struct turn *t, struct field_real temperature, struct fie
     t->ask.top_p.value = top_p.value;
     /* A drawn seed is reported; 53 bits survive clients that read JSON numbers as doubles. */
     t->seed = seed.set ? (uint64_t)seed.value : rng_os_u64() >> 11;
+}
+
+void turn_set_penalties(struct turn *t, struct field_real presence, struct field_real frequency)
+{
+    t->presence_penalty = (float)presence.value;
+    t->frequency_penalty = (float)frequency.value;
+}
+
+static enum err_code read_bias(const struct turn *t, const char *key, const json_t *value,
+                               struct engine_bias *out, struct err *err)
+{
+    int64_t id = -1, n = engine_info(conductor_engine(t->api->conductor))->vocabulary;
+    const char *param = arena_printf((struct arena *)&t->arena, "logit_bias.%.20s", key);
+    if (!str_to_i64(str_from(key), &id) || id < 0 || id > INT32_MAX || (n && id >= n))
+        return err_set(err, ERR_INVALID_VALUE, param,
+                       "Invalid key in 'logit_bias': '%.20s' is no token id of this model. Its ids are whole "
+                       "numbers from 0 to %lld.",
+                       key, (long long)(n ? n - 1 : INT32_MAX));
+    if (!json_is_number(value))
+        return field_type_error(err, param, "a number", value);
+    double bias = json_number_value(value);
+    *out = (struct engine_bias){ .id = (int32_t)id, .bias = (float)bias };
+    if (bias < -BIAS_MAX || bias > BIAS_MAX)
+        return err_set(err, bias < 0 ? ERR_DECIMAL_BELOW_MIN : ERR_DECIMAL_ABOVE_MAX, param,
+                       "Invalid '%s': a bias is from -%d to %d.", param, BIAS_MAX, BIAS_MAX);
+    return ERR_OK;
+}
+
+enum err_code turn_set_biases(struct turn *t, const json_t *biases, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    struct engine_bias *out = arena_array(&t->arena, json_object_size(biases) + 1, sizeof *out);
+    const char *key;
+    json_t *value;
+    if (json_object_size(biases) > BIASES_MAX)
+        return err_set(err, ERR_INVALID_VALUE, "logit_bias",
+                       "Invalid 'logit_bias': expected at most %d tokens, but got %zu.", BIASES_MAX,
+                       json_object_size(biases));
+    json_object_foreach((json_t *)biases, key, value)
+    {
+        code = read_bias(t, key, value, &out[t->n_biases], err);
+        if (code)
+            break;
+        t->n_biases++;
+    }
+    t->biases = out;
+    return code;
 }

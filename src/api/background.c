@@ -20,7 +20,7 @@
 #include <inttypes.h>
 
 #define CANCEL_AGAIN_MS 20
-#define ORPHAN_MS       1000  /* until the first try again; then twice as long each time */
+#define ORPHAN_MS       1000 /* until the first try again; then twice as long each time */
 #define ORPHAN_MS_MAX   60000
 
 /* --- accepting ------------------------------------------------------------------------------------------- */

@@ -17,10 +17,10 @@ static const char *const modality_names[] = { "text", "audio", NULL };
 struct chat_body {
     struct field_string model, user, safety_identifier, prompt_cache_key;
     struct field_json messages, tools, tool_choice, metadata, stream_options, stop, response_format,
-        modalities;
+        modalities, logit_bias;
     struct field_bool stream, store, parallel_tool_calls, ignore_eos, logprobs;
     struct field_int max_completion_tokens, max_tokens, n, seed, top_logprobs;
-    struct field_real temperature, top_p;
+    struct field_real temperature, top_p, presence_penalty, frequency_penalty;
     struct field_enum reasoning_effort, verbosity, service_tier;
 };
 static const struct field chat_rows[] = {
@@ -51,9 +51,9 @@ static const struct field chat_rows[] = {
     { FIELD_ROW(BOOL, chat_body, logprobs) },
     { FIELD_ROW(INT, chat_body, top_logprobs), .min = 0, .max = ENGINE_TOP_LOGPROBS_MAX },
     { FIELD_ROW(BOOL, chat_body, store) },
-    FIELD_LATER("logit_bias"),
-    FIELD_LATER("presence_penalty"),
-    FIELD_LATER("frequency_penalty"),
+    { FIELD_ROW(OBJECT, chat_body, logit_bias) },
+    { FIELD_ROW(REAL, chat_body, presence_penalty), .min = -2, .max = 2 },
+    { FIELD_ROW(REAL, chat_body, frequency_penalty), .min = -2, .max = 2 },
     FIELD_LATER("audio"),
     FIELD_LATER("prediction"),
     FIELD_LATER("web_search_options"),
@@ -127,8 +127,6 @@ static enum err_code check_options(struct turn *t, const struct chat_body *b, st
     enum err_code code = ERR_OK;
     if (b->response_format.set)
         code = check_response_format(t, b->response_format.value, err);
-    if (!code && b->verbosity.set && b->verbosity.value != 1)
-        code = refuse_unsupported(err, "verbosity", verbosities[b->verbosity.value], NULL);
     if (!code && b->modalities.set)
         code = check_modalities(t, b->modalities.value, err);
     if (!code && b->stream_options.set)
@@ -159,8 +157,10 @@ static enum err_code decode(struct turn *t, struct err *err)
     t->stream = b.stream.value;
     t->store = t->keeps = b.store.value;
     if ((code = turn_set_model(t, b.model.value, false, err)) || (code = check_options(t, &b, err)) ||
-        (code = turn_set_metadata(t, b.metadata.value, err)) || (code = turn_set_stops(t, b.stop.value, err)))
+        (code = turn_set_metadata(t, b.metadata.value, err)) ||
+        (code = turn_set_stops(t, b.stop.value, err)) || (code = turn_set_biases(t, b.logit_bias.value, err)))
         return code;
+    turn_set_penalties(t, b.presence_penalty, b.frequency_penalty);
     if (b.reasoning_effort.set)
         t->effort = (enum effort)b.reasoning_effort.value;
     t->choices = b.n.set ? (size_t)b.n.value : 1;
@@ -171,7 +171,10 @@ static enum err_code decode(struct turn *t, struct err *err)
     t->ask.output_tokens_max = output_limit(t, &b);
     if (t->store)
         t->input = json_incref((json_t *)b.messages.value);
-    return messages_from_chat(t, b.messages.value, err);
+    code = messages_from_chat(t, b.messages.value, err);
+    if (!code)
+        messages_set_verbosity(t, b.verbosity.set ? b.verbosity.value : VERBOSITY_USUAL);
+    return code;
 }
 
 /* What it was asked stays with a stored completion, for those who list its messages. */

@@ -21,9 +21,9 @@
 
 struct completions_body {
     struct field_string model, user;
-    struct field_json prompt, stop, stream_options;
+    struct field_json prompt, stop, stream_options, logit_bias;
     struct field_int max_tokens, n, best_of, logprobs, seed;
-    struct field_real temperature, top_p, min_p;
+    struct field_real temperature, top_p, min_p, presence_penalty, frequency_penalty;
     struct field_bool stream, echo, ignore_eos, return_tokens_as_token_ids;
 };
 static const struct field completions_rows[] = {
@@ -45,9 +45,9 @@ static const struct field completions_rows[] = {
     { FIELD_ROW(BOOL, completions_body, return_tokens_as_token_ids) },
     { FIELD_ROW(STRING, completions_body, user) },
     FIELD_LATER("suffix"),
-    FIELD_LATER("presence_penalty"),
-    FIELD_LATER("frequency_penalty"),
-    FIELD_LATER("logit_bias"),
+    { FIELD_ROW(REAL, completions_body, presence_penalty), .min = -2, .max = 2 },
+    { FIELD_ROW(REAL, completions_body, frequency_penalty), .min = -2, .max = 2 },
+    { FIELD_ROW(OBJECT, completions_body, logit_bias) },
     FIELD_LATER("return_token_ids"),
 };
 
@@ -208,6 +208,7 @@ static enum err_code decode(struct turn *t, struct err *err)
         fields_decode(t->doc, completions_rows, ARRAY_LEN(completions_rows), "", &b, &t->arena, err);
     if (code || (code = turn_set_model(t, b.model.value, false, err)) || (code = check_counts(t, &b, err)) ||
         (code = turn_set_stops(t, b.stop.value, err)) ||
+        (code = turn_set_biases(t, b.logit_bias.value, err)) ||
         (b.stream_options.set && (code = read_stream_options(t, b.stream_options.value, err))))
         return code;
     struct completions_ask *ask = t->completions = arena_alloc(&t->arena, sizeof *ask);
@@ -225,6 +226,7 @@ static enum err_code decode(struct turn *t, struct err *err)
     /* Where nothing is to be generated, reading the prompt is all that the engine does. */
     t->prompt_logprobs = (ask->echo && t->logprobs) || ask->tokens_max == 0;
     turn_set_sampling(t, b.temperature, b.top_p, b.seed);
+    turn_set_penalties(t, b.presence_penalty, b.frequency_penalty);
     return ERR_OK;
 }
 

@@ -32,8 +32,9 @@
 
 #define KEY_CHARS_MAX 255
 #define KIND          "idempotency"
-#define STREAMED      0 /* the status of a record whose reply was a stream; its body is a background response's id, or empty */
-#define OBFUSCATED    " obfuscated" /* behind it, where its deltas were padded */
+#define STREAMED                                                                                             \
+    0 /* the status of a record whose reply was a stream; its body is a background response's id, or empty */
+#define OBFUSCATED " obfuscated" /* behind it, where its deltas were padded */
 
 struct entry {
     struct idempotency *table;

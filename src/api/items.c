@@ -20,8 +20,6 @@
 #include <stdio.h>
 
 #define ID_TIME_DIGITS   12 /* of them: milliseconds */
-#define CALL_ID_CHARS    64
-#define TOOL_NAME_CHARS  128
 #define INPUT_CHARS_MAX  10485760
 #define SEALED_CHARS_MAX 20971520
 

@@ -9,7 +9,7 @@
  * thoughts of earlier turns are dropped, because a thought belongs to the turn that thought it, unless
  * reasoning.context asks for those of all turns and they come sealed (API.md section 10).
  *
- * A function call is part of the assistant's message before it, or a message of its own; its output is a message of the
+ * A call is part of the assistant's message before it, or a message of its own; its output is a message of the
  * role "tool". Both must be there, the call first: a template that shows one without the other shows the model something
  * that never happens.
  */
@@ -144,6 +144,31 @@ static enum err_code reference_item(struct turn *t, const json_t *item, const ch
     return code;
 }
 
+/* --- how long an answer is asked for ---------------------------------------------------------------------- */
+
+/* A line of its own at the end of the first system message, which a template may only have one of, or that message. */
+void messages_set_verbosity(struct turn *t, int verbosity)
+{
+    static const char *const lines[] = {
+        "Keep the answer short: say what was asked for and nothing else.", NULL,
+        "Answer in detail: explain each step and what it follows from, and give examples where they help."
+    };
+    json_t *first = json_array_get(t->messages, 0);
+    struct buf text = { 0 };
+    if (!lines[verbosity])
+        return;
+    bool system = str_is(json_str(json_object_get(first, "role")), "system");
+    struct str before = system ? json_str(json_object_get(first, "content")) : STR("");
+    buf_printf(&text, "%.*s%s%s", STR_ARG(before), before.len ? "\n" : "", lines[verbosity]);
+    if (!system) {
+        first = json_object();
+        json_object_set_new(first, "role", json_string("system"));
+        json_array_insert_new(t->messages, 0, first);
+    }
+    json_object_set_new(first, "content", json_stringn(text.ptr, text.len));
+    buf_free(&text);
+}
+
 /* --- function calls ------------------------------------------------------------------------------------- */
 
 /* The assistant's message that a call belongs to: the last one, or a new one without text. A thought begins a new one, which
@@ -167,12 +192,25 @@ static void note_call(struct turn *t, const json_t *call)
                     json_object_get(call, "name"));
 }
 
-static enum err_code call_item(struct turn *t, const json_t *item, const char *path, struct err *err)
+/* A call's arguments as a template takes them: JSON text. A custom tool's input is free text, which is shown as the one
+ * argument of that name. */
+static json_t *arguments_of(const json_t *call)
 {
-    json_t *made;
-    enum err_code code = item_normalise(&made, item, path, &t->arena, err);
-    if (code)
-        return code;
+    json_t *input = json_object_get(call, "input");
+    struct buf text = { 0 };
+    if (!input)
+        return json_incref(json_object_get(call, "arguments"));
+    buf_puts(&text, "{\"input\":");
+    json_put_string(&text, json_str(input));
+    buf_puts(&text, "}");
+    json_t *arguments = json_stringn(text.ptr, text.len);
+    buf_free(&text);
+    return arguments;
+}
+
+/* made: an object with call_id and name, and arguments or input. */
+static void add_call(struct turn *t, const json_t *made)
+{
     json_t *message = calling_message(t), *calls = json_object_get(message, "tool_calls"),
            *call = json_object();
     if (!calls) {
@@ -181,9 +219,18 @@ static enum err_code call_item(struct turn *t, const json_t *item, const char *p
     }
     json_object_set(call, "id", json_object_get(made, "call_id"));
     json_object_set(call, "name", json_object_get(made, "name"));
-    json_object_set(call, "arguments", json_object_get(made, "arguments"));
+    json_object_set_new(call, "arguments", arguments_of(made));
     json_array_append_new(calls, call);
     note_call(t, made);
+}
+
+static enum err_code call_item(struct turn *t, const json_t *item, const char *path, struct err *err)
+{
+    json_t *made;
+    enum err_code code = item_normalise(&made, item, path, &t->arena, err);
+    if (code)
+        return code;
+    add_call(t, made);
     json_decref(made);
     return ERR_OK;
 }
@@ -222,7 +269,8 @@ void messages_note_calls(struct turn *t, const json_t *items)
 {
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *item = json_array_get(items, i);
-        if (str_is(json_str(json_object_get(item, "type")), "function_call"))
+        struct str type = json_str(json_object_get(item, "type"));
+        if (str_is(type, "function_call") || str_is(type, "custom_tool_call"))
             note_call(t, item);
     }
 }
@@ -234,8 +282,8 @@ enum err_code messages_check_calls(const struct turn *t, struct err *err)
     json_object_foreach(t->calls, call_id, state)
     {
         if (json_is_string(state))
-            return err_set(err, ERR_BAD_REQUEST, "input", "No tool output found for function call %s.",
-                           call_id);
+            return err_set(err, ERR_BAD_REQUEST, t->kind->input_param,
+                           "No tool output found for function call %s.", call_id);
     }
     return ERR_OK;
 }
@@ -261,8 +309,8 @@ static const struct item_kind {
     { "item_reference", reference_item },
     { "function_call", call_item },
     { "function_call_output", output_item },
-    { "custom_tool_call", NULL },
-    { "custom_tool_call_output", NULL },
+    { "custom_tool_call", call_item },
+    { "custom_tool_call_output", output_item },
     { "compaction", NULL },
     { "compaction_trigger", NULL },
     { "configuration_update", NULL },
@@ -367,8 +415,8 @@ enum err_code messages_from_history(struct turn *t, const json_t *items, const c
 
 struct chat_message {
     struct field_enum role;
-    struct field_json content;
-    struct field_string name, refusal;
+    struct field_json content, tool_calls;
+    struct field_string name, refusal, tool_call_id;
 };
 static const struct field chat_message_rows[] = {
     { FIELD_ROW(ENUM, chat_message, role), .values = chat_roles, .required = true },
@@ -377,19 +425,115 @@ static const struct field chat_message_rows[] = {
     { FIELD_ROW(STRING, chat_message, refusal) },
     FIELD_DROP("annotations"), /* clients send a reply's message back as it came */
     FIELD_DROP("reasoning_content"),
-    FIELD_LATER("tool_calls"),
+    { FIELD_ROW(ARRAY, chat_message, tool_calls) },
+    { FIELD_ROW(STRING, chat_message, tool_call_id), .min = 1, .max = CALL_ID_CHARS },
     FIELD_LATER("function_call"),
     FIELD_LATER("audio"),
-    FIELD_LATER("tool_call_id"),
 };
 
-/* The role comes before the table, because a tool's message has members that would be named first otherwise. */
+enum call_type { CALL_FUNCTION, CALL_CUSTOM };
+static const char *const call_types[] = { "function", "custom", NULL };
+
+struct chat_call {
+    struct field_string id;
+    struct field_enum type;
+    struct field_json function, custom;
+};
+static const struct field chat_call_rows[] = {
+    { FIELD_ROW(STRING, chat_call, id), .min = 1, .max = CALL_ID_CHARS, .required = true },
+    { FIELD_ROW(ENUM, chat_call, type), .values = call_types },
+    { FIELD_ROW(OBJECT, chat_call, function) },
+    { FIELD_ROW(OBJECT, chat_call, custom) },
+    FIELD_DROP("index"), /* of a stream's deltas, which some clients keep */
+};
+
+struct called {
+    struct field_string name, arguments, input;
+};
+static const struct field function_rows[] = {
+    { FIELD_ROW(STRING, called, name), .min = 1, .max = TOOL_NAME_CHARS, .required = true },
+    { FIELD_ROW(STRING, called, arguments), .required = true },
+};
+static const struct field custom_rows[] = {
+    { FIELD_ROW(STRING, called, name), .min = 1, .max = TOOL_NAME_CHARS, .required = true },
+    { FIELD_ROW(STRING, called, input), .required = true },
+};
+
+/* One of a message's tool_calls. */
+static enum err_code add_chat_call(struct turn *t, const json_t *call, const char *path, struct err *err)
+{
+    struct chat_call c = { 0 };
+    struct called made = { 0 };
+    enum err_code code =
+        fields_decode(call, chat_call_rows, ARRAY_LEN(chat_call_rows), path, &c, &t->arena, err);
+    bool custom = c.type.value == CALL_CUSTOM;
+    const struct field_json *body = custom ? &c.custom : &c.function;
+    const char *place = arena_printf(&t->arena, "%s.%s", path, call_types[c.type.value]);
+    if (!code && !body->set)
+        code = field_missing_error(err, place);
+    if (!code)
+        code = fields_decode(body->value, custom ? custom_rows : function_rows, ARRAY_LEN(function_rows),
+                             place, &made, &t->arena, err);
+    if (code)
+        return code;
+    struct str text = custom ? made.input.value : made.arguments.value;
+    json_t *item = json_object();
+    json_object_set_new(item, "call_id", json_stringn(c.id.value.ptr, c.id.value.len));
+    json_object_set_new(item, "name", json_stringn(made.name.value.ptr, made.name.value.len));
+    json_object_set_new(item, custom ? "input" : "arguments",
+                        json_stringn(text.ptr ? text.ptr : "", text.len));
+    add_call(t, item);
+    json_decref(item);
+    return ERR_OK;
+}
+
+/* An assistant's message with calls needs no text. */
+static enum err_code calling_chat_message(struct turn *t, const struct chat_message *m, const char *path,
+                                          struct err *err)
+{
+    enum err_code code = ERR_OK;
+    if (m->role.value != ROLE_ASSISTANT)
+        return err_set(err, ERR_INVALID_VALUE, arena_printf(&t->arena, "%s.tool_calls", path),
+                       "Only messages of the role 'assistant' have 'tool_calls'.");
+    if (m->content.set)
+        code = add_message(t, ROLE_ASSISTANT, m->content.value, m->name.value,
+                           arena_printf(&t->arena, "%s.content", path), err);
+    else
+        messages_add(t, "assistant", STR(""), m->name.value);
+    for (size_t i = 0; i < json_array_size(m->tool_calls.value) && !code; i++)
+        code = add_chat_call(t, json_array_get(m->tool_calls.value, i),
+                             arena_printf(&t->arena, "%s.tool_calls[%zu]", path, i), err);
+    return code;
+}
+
+static enum err_code tool_message(struct turn *t, const struct chat_message *m, const char *path,
+                                  struct err *err)
+{
+    struct buf text = { 0 };
+    const char *param = arena_printf(&t->arena, "%s.tool_call_id", path);
+    const char *content_path = arena_printf(&t->arena, "%s.content", path);
+    if (!m->tool_call_id.set)
+        return field_missing_error(err, param);
+    if (!m->content.set)
+        return field_missing_error(err, content_path);
+    const char *call_id = m->tool_call_id.value.ptr;
+    if (!json_object_get(t->calls, call_id))
+        return err_set(err, ERR_INVALID_VALUE, param,
+                       "No tool call with the id %s stands in a message before this one.", call_id);
+    enum err_code code = content_text(t, m->content.value, content_path, &text, err);
+    if (!code)
+        add_output(t, call_id, buf_str(&text));
+    buf_free(&text);
+    return code;
+}
+
+/* The role comes before the table, because a function's message has members that would be named first otherwise. */
 static enum err_code add_chat_message(struct turn *t, const json_t *message, const char *path,
                                       struct err *err)
 {
     struct chat_message m = { 0 };
     const json_t *role = json_object_get(message, "role");
-    if (json_is_string(role) && (str_is(json_str(role), "tool") || str_is(json_str(role), "function")))
+    if (json_is_string(role) && str_is(json_str(role), "function"))
         return refuse_unsupported(err, arena_printf(&t->arena, "%s.role", path), json_string_value(role),
                                   NULL);
     enum err_code code =
@@ -397,11 +541,18 @@ static enum err_code add_chat_message(struct turn *t, const json_t *message, con
     if (code)
         return code;
     const char *content_path = arena_printf(&t->arena, "%s.content", path);
+    if (m.role.value == ROLE_TOOL)
+        return tool_message(t, &m, path, err);
+    if (m.tool_call_id.set)
+        return err_set(err, ERR_INVALID_VALUE, arena_printf(&t->arena, "%s.tool_call_id", path),
+                       "Only messages of the role 'tool' have a 'tool_call_id'.");
+    if (json_array_size(m.tool_calls.value) > 0)
+        return calling_chat_message(t, &m, path, err);
     if (!m.content.set && m.refusal.set) {
         messages_add(t, template_role(m.role.value), m.refusal.value, m.name.value);
         return ERR_OK;
     }
-    if (!m.content.set) /* only a message of tool calls has none, and those are refused above */
+    if (!m.content.set)
         return field_missing_error(err, content_path);
     return add_message(t, m.role.value, m.content.value, m.name.value, content_path, err);
 }
@@ -412,7 +563,7 @@ enum err_code messages_from_chat(struct turn *t, const json_t *messages, struct 
     for (size_t i = 0; i < json_array_size(messages) && !code; i++)
         code = add_chat_message(t, json_array_get(messages, i), arena_printf(&t->arena, "messages[%zu]", i),
                                 err);
-    return code;
+    return code ? code : messages_check_calls(t, err);
 }
 
 const struct field_table message_tables[] = {
@@ -420,5 +571,8 @@ const struct field_table message_tables[] = {
     { "input[] (reasoning)", item_reasoning_rows, ARRAY_LEN(item_reasoning_rows) },
     { "input[] (item_reference)", item_reference_rows, ARRAY_LEN(item_reference_rows) },
     { "messages[]", chat_message_rows, ARRAY_LEN(chat_message_rows) },
+    { "messages[].tool_calls[]", chat_call_rows, ARRAY_LEN(chat_call_rows) },
+    { "messages[].tool_calls[].function", function_rows, ARRAY_LEN(function_rows) },
+    { "messages[].tool_calls[].custom", custom_rows, ARRAY_LEN(custom_rows) },
     { NULL, NULL, 0 },
 };

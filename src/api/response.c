@@ -220,9 +220,15 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     jw_key(w, "top_p");
     jw_real(w, job->plan->top_p);
     put_int(w, "top_logprobs", t->top_logprobs);
-    put_int(w, "presence_penalty", 0);
-    put_int(w, "frequency_penalty", 0);
-    put_raw(w, "text", STR("{\"format\":{\"type\":\"text\"},\"verbosity\":\"medium\"}"));
+    jw_key(w, "presence_penalty");
+    jw_real(w, (double)t->presence_penalty);
+    jw_key(w, "frequency_penalty");
+    jw_real(w, (double)t->frequency_penalty);
+    jw_key(w, "text");
+    jw_begin_object(w);
+    put_raw(w, "format", STR("{\"type\":\"text\"}"));
+    put_text(w, "verbosity", verbosities[t->echo.verbosity]);
+    jw_end_object(w);
     jw_key(w, "tool_choice");
     jw_value(w, t->tools.choice);
     jw_key(w, "tools");

@@ -26,7 +26,7 @@ struct responses_body {
         conversation, prompt;
     struct field_bool store, stream, background, parallel_tool_calls, ignore_eos;
     struct field_int max_output_tokens, max_tool_calls, seed, top_logprobs;
-    struct field_real temperature, top_p;
+    struct field_real temperature, top_p, presence_penalty, frequency_penalty;
     struct field_enum truncation, service_tier;
 };
 static const struct field responses_rows[] = {
@@ -60,8 +60,8 @@ static const struct field responses_rows[] = {
     { FIELD_ROW(STRING, responses_body, previous_response_id) },
     { FIELD_ROW(ANY, responses_body, conversation) },
     { FIELD_ROW(OBJECT, responses_body, prompt) }, /* what it gives was put into the body by prompt_apply */
-    FIELD_LATER("presence_penalty"),
-    FIELD_LATER("frequency_penalty"),
+    { FIELD_ROW(REAL, responses_body, presence_penalty), .min = -2, .max = 2 },
+    { FIELD_ROW(REAL, responses_body, frequency_penalty), .min = -2, .max = 2 },
     FIELD_LATER("context_management"),
     FIELD_DROP("prompt_cache_retention"),
     FIELD_DROP("prompt_cache_options"),
@@ -139,8 +139,8 @@ static enum err_code check_text(struct turn *t, const json_t *text, struct err *
 {
     struct text_body b = { 0 };
     enum err_code code = fields_decode(text, text_rows, ARRAY_LEN(text_rows), "text", &b, &t->arena, err);
-    if (!code && b.verbosity.set && b.verbosity.value != 1)
-        code = refuse_unsupported(err, "text.verbosity", verbosities[b.verbosity.value], NULL);
+    if (b.verbosity.set)
+        t->echo.verbosity = b.verbosity.value;
     if (!code && b.format.set)
         code = check_format(t, b.format.value, err);
     return code;
@@ -310,6 +310,8 @@ static enum err_code read_messages(struct turn *t, const struct responses_body *
         code = messages_from_input(t, b->input.value, err);
     if (!code)
         code = messages_check_calls(t, err);
+    if (!code && json_array_size(t->messages)) /* none: nothing is asked, and tokens are counted */
+        messages_set_verbosity(t, t->echo.verbosity);
     if (!code && (t->store || t->lane || t->keeps) && !t->counts && b->input.set)
         code = keep_input(t, b->input.value, err);
     return code;
@@ -350,6 +352,7 @@ static enum err_code decode(struct turn *t, struct err *err)
     t->top_logprobs = (int)b.top_logprobs.value;
     set_reasoning(t, &r);
     turn_set_sampling(t, b.temperature, b.top_p, b.seed);
+    turn_set_penalties(t, b.presence_penalty, b.frequency_penalty);
     keep_for_reply(t, &b);
     return read_messages(t, &b, err);
 }

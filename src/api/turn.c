@@ -31,6 +31,7 @@ static struct turn *turn_open(struct api *a, const struct turn_kind *kind)
     t->choices = 1;
     t->echo.summary = -1;
     t->echo.parallel_tool_calls = true;
+    t->echo.verbosity = VERBOSITY_USUAL;
     t->created_ms = clock_wall_ms();
     t->created_s = t->created_ms / 1000;
     t->seal = arena_alloc(&t->arena, sizeof *t->seal);
@@ -403,6 +404,10 @@ void turn_spec(const struct turn *t, struct job_spec *spec)
         .summary = t->summary,
         .n_stops = t->n_stops,
         .ignore_eos = t->ignore_eos,
+        .presence_penalty = t->presence_penalty,
+        .frequency_penalty = t->frequency_penalty,
+        .biases = t->biases,
+        .n_biases = t->n_biases,
         .seed = t->seed,
     };
     memcpy(spec->stops, t->stops, sizeof spec->stops);

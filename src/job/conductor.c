@@ -73,7 +73,15 @@ static void take_params(struct job *j, const struct job_spec *spec)
         .answer_tokens_min = plan->answer_tokens_min,
         .n_stops = spec->n_stops,
         .ignore_eos = spec->ignore_eos,
+        .presence_penalty = spec->presence_penalty,
+        .frequency_penalty = spec->frequency_penalty,
+        .n_biases = spec->n_biases,
     };
+    if (spec->n_biases) {
+        struct engine_bias *biases = mem_array(spec->n_biases, sizeof *biases);
+        memcpy(biases, spec->biases, spec->n_biases * sizeof *biases);
+        j->params.biases = biases;
+    }
     for (size_t i = 0; i < spec->n_stops; i++)
         j->params.stops[i] =
             (struct str){ mem_strndup(spec->stops[i].ptr, spec->stops[i].len), spec->stops[i].len };
@@ -145,6 +153,7 @@ static void job_free(struct job *j)
     }
     for (size_t i = 0; i < j->params.n_stops; i++)
         mem_free((void *)j->params.stops[i].ptr);
+    mem_free((void *)j->params.biases);
     for (size_t i = 0; i < j->n_prompts; i++)
         engine_prompt_unref(j->prompts[i]);
     log_free(&j->log);

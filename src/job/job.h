@@ -147,6 +147,9 @@ struct job_spec {
     struct str stops[4];
     size_t n_stops;
     bool ignore_eos;
+    float presence_penalty, frequency_penalty; /* as the engine has them */
+    const struct engine_bias *biases;          /* copied */
+    size_t n_biases;
     uint64_t seed;
     const struct job_record *record;   /* NULL: nothing is kept; copied */
     const struct job_watcher *watcher; /* of the caller that waits; NULL: none */
