@@ -34,8 +34,8 @@ struct matcher;       /* one text */
 
 /* Which texts of JSON there are beside a value's own: blanks between the tokens of JSON. */
 enum json_layout {
-    JSON_COMPACT, /* one form: {"a":1,"b":[2,3]}: no blanks at all */
-    JSON_SPACED   /* none, or one blank behind ':' and ',', as json.dumps and JSON.stringify write */
+    LAYOUT_COMPACT, /* one form: {"a":1,"b":[2,3]}: no blanks at all */
+    LAYOUT_SPACED   /* none, or one blank behind ':' and ',', as json.dumps and JSON.stringify write */
 };
 
 struct schema_options {
