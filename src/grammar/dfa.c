@@ -546,7 +546,11 @@ static struct dfa *finish(const struct making *m, struct arena *arena)
     uint32_t *next = arena_array(arena, m->n_states * m->n_classes, sizeof *next);
     for (size_t i = 0; i < m->n_states * m->n_classes; i++)
         next[i] = m->next[i] == DFA_DEAD || dist[m->next[i]] == UINT32_MAX ? DFA_DEAD : m->next[i];
+    bool *more = arena_array(arena, m->n_states, sizeof *more);
+    for (size_t i = 0; i < m->n_states * m->n_classes; i++)
+        more[i / m->n_classes] |= next[i] != DFA_DEAD;
     d->next = next;
+    d->more = more;
     d->dist = dist;
     d->n_states = m->n_states;
     d->n_classes = m->n_classes;

@@ -34,6 +34,7 @@ struct dfa {
     struct dfa_row *rows; /* rows[0] has only its classes */
     size_t n_rows, n_states, n_classes;
     const uint32_t *next; /* [n_states][n_classes]; state 0 is the start */
+    const bool *more;     /* by state: something may still come */
     const uint32_t *dist; /* bytes to the nearest end, by state; 0: accepting */
 };
 

@@ -23,8 +23,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GRAMMAR_NODES_MAX 200000
-#define GRAMMAR_BYTES_MAX ((size_t)48 << 20)
+#define GRAMMAR_NODES_MAX  200000
+#define GRAMMAR_BYTES_MAX  ((size_t)48 << 20)
+#define GRAMMAR_FORCED_MAX 65536 /* bytes that matcher_forced gives at once */
 
 struct grammar;       /* compiled: knows no vocabulary */
 struct grammar_vocab; /* the tokens of a model, as a trie of their bytes */
