@@ -362,6 +362,7 @@ static void write_dfa(struct writer *w, uint32_t rule, const struct node *x)
     struct dfa *d = NULL;
     if (!dfa_make(&d, w->b, x, &w->budget, &w->p->arena))
         w->too_hard = true;
+    w->p->rules[rule].takes = program_takes(x);
     w->p->rules[rule].dfa = d; /* start is given when all code is written */
     if (!d)
         w->p->rules[rule].start = PC_NEVER;

@@ -41,11 +41,15 @@ struct instr {
     uint32_t min, max; /* OP_COUNT */
 };
 
+/* Of the plain characters of a JSON string. */
+enum takes { TAKES_NONE, TAKES_SOME, TAKES_ALL };
+
 struct program_rule {
     uint32_t start;
     uint32_t order; /* a rule that begins with a call stands before the one it calls */
     bool nullable;
     const struct dfa *dfa; /* or NULL */
+    enum takes takes;      /* of a dfa: its first character */
     uint32_t code_first, code_end;
 };
 
@@ -85,6 +89,7 @@ uint32_t program_need(const struct program *p, uint32_t pc);
 
 /* Analyses that program_make runs, one a file. */
 bool program_order(struct program *p, uint32_t *culprit); /* false: rule culprit is left-recursive */
+enum takes program_takes(const struct node *x);           /* of a node that becomes a dfa */
 void program_mark_plain(struct program *p);
 
 static inline bool byte_set_has(const struct byte_set *s, unsigned char c)

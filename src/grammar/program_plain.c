@@ -10,11 +10,29 @@
 
 #define LOOK_MAX 64 /* places; a body of more is no run */
 
-enum takes { TAKES_NONE, TAKES_SOME, TAKES_ALL };
-
 static bool plain_byte(unsigned char c)
 {
     return c >= 0x20 && c != '"' && c != '\\';
+}
+
+/* A class that is a dfa of its own. Another dfa may take some, and does not belong into a run. */
+enum takes program_takes(const struct node *x)
+{
+    static const struct char_range plain[] = {
+        { 0x20, '"' - 1 }, { '"' + 1, '\\' - 1 }, { '\\' + 1, 0xd7ff }, { 0xe000, CHAR_LAST }
+    };
+    size_t whole = 0;
+    bool some = false;
+    if (x->kind != NODE_CLASS)
+        return TAKES_SOME;
+    for (size_t i = 0; i < x->set.n; i++) {
+        for (size_t k = 0; k < ARRAY_LEN(plain); k++) {
+            const struct char_range *r = &x->set.ranges[i];
+            whole += r->first <= plain[k].first && r->last >= plain[k].last;
+            some = some || (r->first <= plain[k].last && r->last >= plain[k].first);
+        }
+    }
+    return whole == ARRAY_LEN(plain) ? TAKES_ALL : some ? TAKES_SOME : TAKES_NONE;
 }
 
 static enum takes set_takes(const struct program *p, const struct instr *i)
@@ -25,42 +43,6 @@ static enum takes set_takes(const struct program *p, const struct instr *i)
             return TAKES_SOME;
     }
     return TAKES_NONE;
-}
-
-/* A class is a dfa of two states. All characters: every plain lead leads to the class, whatever follows. */
-static bool row_is_full(const struct dfa *d, uint16_t step, uint32_t first, uint32_t last)
-{
-    if (step == STEP_NONE || step & STEP_CLASS)
-        return step != STEP_NONE && d->next[step & ~STEP_CLASS] != DFA_DEAD;
-    for (uint32_t i = 0; i < 64; i++) {
-        bool wanted = i >= first && i <= last;
-        if (wanted && !row_is_full(d, d->rows[step].step[i], 0, 63))
-            return false;
-    }
-    return true;
-}
-
-static enum takes dfa_takes(const struct dfa *d)
-{
-    bool some = false, all = d->n_states == 2 && d->dist[1] == 0 && d->dist[0] > 0;
-    for (size_t k = 0; k < d->n_classes && all; k++)
-        all = d->next[d->n_classes + k] == DFA_DEAD && (d->next[k] == DFA_DEAD || d->next[k] == 1);
-    for (unsigned c = 0; c < 0xf5; c++) {
-        if (!plain_byte((unsigned char)c) || (c >= 0x80 && c < 0xc2))
-            continue;
-        uint32_t state, row;
-        bool taken = dfa_step(d, 0, 0, (unsigned char)c, &state, &row);
-        some = some || taken;
-        all = all && taken &&
-              row_is_full(d, d->lead[c],
-                          c == 0xe0   ? 0x20
-                          : c == 0xf0 ? 0x10
-                                      : 0,
-                          c == 0xed   ? 0x1f
-                          : c == 0xf4 ? 0x0f
-                                      : 63);
-    }
-    return all ? TAKES_ALL : some ? TAKES_SOME : TAKES_NONE;
 }
 
 struct look {
@@ -85,9 +67,8 @@ static void see_rule(const struct program *p, struct look *l, uint32_t rule)
         see(l, r->start);
         return;
     }
-    enum takes takes = dfa_takes(r->dfa);
-    l->all += takes == TAKES_ALL;
-    l->some += takes == TAKES_SOME;
+    l->all += r->takes == TAKES_ALL;
+    l->some += r->takes == TAKES_SOME;
 }
 
 /* What is taken from the places that wait in l on. end: the end of a rule may be among them. */
