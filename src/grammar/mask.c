@@ -105,6 +105,8 @@ static void walk_trie(struct walk *w, const struct trie *trie)
         }
         w->stack[node->depth] = to;
         if (node->token >= 0)
+            w->bits[node->token / 64] |= 1ull << (node->token % 64);
+        if (node->same)
             allow(v, w->bits, node->token);
         i++;
     }

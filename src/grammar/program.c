@@ -239,14 +239,21 @@ static uint32_t saturate(size_t count)
     return count >= COUNT_ENDLESS ? COUNT_ENDLESS : (uint32_t)count;
 }
 
+/* Few rounds of one character are written out. */
+static bool unrolls(const struct node *x)
+{
+    const struct node *body = x->rep.x;
+    bool leaf = (body->kind == NODE_TEXT && body->text.len == 1) || body->kind == NODE_CLASS;
+    return leaf && x->rep.max <= UNROLL_MAX;
+}
+
 static uint32_t write_repeat(struct writer *w, const struct node *x, uint32_t next)
 {
     const struct node *body = x->rep.x;
     size_t min = x->rep.min, max = x->rep.max;
     if (min == 0 && max == 1)
         return put_split(w, (uint32_t[]){ write_node(w, body, next), next }, 2);
-    bool leaf = (body->kind == NODE_TEXT && body->text.len == 1) || body->kind == NODE_CLASS;
-    if (!leaf || max > UNROLL_MAX)
+    if (!unrolls(x))
         return put(w, (struct instr){ .op = OP_COUNT,
                                       .a = rule_for(w, body),
                                       .next = next,
@@ -316,7 +323,9 @@ static uint32_t weigh_once(struct writer *w, const struct node *x)
         for (size_t i = 0; i < x->many.n && n < CODE_MAX; i++)
             n += weigh(w, x->many.parts[i]);
         return n;
-    case NODE_REPEAT: return n + weigh(w, x->rep.x);
+    case NODE_REPEAT: /* a repeat calls its body, so it costs no more than a call */
+        n = weigh(w, x->rep.x);
+        return x->rep.max == 1 ? n + 1 : unrolls(x) ? (uint32_t)(2 * x->rep.max) : 1;
     case NODE_NEVER:
     case NODE_EMPTY:
     case NODE_CLASS:

@@ -59,7 +59,7 @@ static size_t shared_prefix(struct str a, struct str b)
 }
 
 /* Words ascending, all different. */
-static void make_trie(struct trie *trie, const struct word *words, size_t n)
+static void make_trie(struct trie *trie, const struct word *words, size_t n, const int32_t *same)
 {
     uint32_t open[TOKEN_BYTES_MAX]; /* by depth: the node that is being filled */
     size_t total = 0, depth = 0;
@@ -77,6 +77,7 @@ static void make_trie(struct trie *trie, const struct word *words, size_t n)
                                                          .byte = (uint8_t)words[i].bytes.ptr[depth] };
         }
         trie->nodes[trie->n - 1].token = words[i].id;
+        trie->nodes[trie->n - 1].same = same[words[i].id] >= 0;
     }
     while (depth)
         trie->nodes[open[--depth]].end = trie->n;
@@ -127,7 +128,7 @@ static void sort_plain(struct grammar_vocab *v, struct word *words, size_t n)
     }
     for (size_t i = v->words; i < (v->plain_longest + 1) * v->words; i++)
         v->plain[i] |= v->plain[i - v->words];
-    make_trie(&v->odd, words, odd);
+    make_trie(&v->odd, words, odd, v->same);
 }
 
 void grammar_vocab_open(struct grammar_vocab **out, const struct tokenizer *t)
@@ -155,7 +156,7 @@ void grammar_vocab_open(struct grammar_vocab **out, const struct tokenizer *t)
     n = chain_same(v, words, n);
     for (size_t i = 0; i < n; i++)
         v->longest = words[i].bytes.len > v->longest ? (uint32_t)words[i].bytes.len : v->longest;
-    make_trie(&v->all, words, n);
+    make_trie(&v->all, words, n, v->same);
     sort_plain(v, words, n);
     mem_free(words);
     *out = v;

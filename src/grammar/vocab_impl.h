@@ -20,6 +20,7 @@ struct trie_node {
     int32_t token;  /* -1: none ends here */
     uint16_t depth; /* bytes up to here, from 1 */
     uint8_t byte;
+    bool same; /* other tokens have the same bytes */
 };
 
 struct trie {
