@@ -15,17 +15,23 @@ static void cache_close(struct cache *c)
     mem_free(c);
 }
 
+/* Of the longest token; bytes alone come one at a time. */
+static uint32_t longest(const struct grammar_vocab *v)
+{
+    return v ? v->longest : 1;
+}
+
 static struct cache *cache_open(const struct program *p, struct grammar_vocab *v)
 {
     struct cache *c = mem_zalloc(sizeof *c);
-    c->vocab = grammar_vocab_ref(v);
+    c->vocab = v ? grammar_vocab_ref(v) : NULL;
     pthread_mutex_init(&c->lock, NULL);
     c->controls = mem_array(p->n_controls, sizeof *c->controls);
     for (uint32_t i = 0; i < p->n_controls; i++) {
-        int32_t id = tokenizer_find(v->tokenizer, p->controls[i]);
+        int32_t id = v ? tokenizer_find(v->tokenizer, p->controls[i]) : -1;
         c->controls[i] = id >= 0 && str_eq(tokenizer_text(v->tokenizer, id), p->controls[i]) ? id : -1;
     }
-    c->space = space_open(p, c->controls, v->longest);
+    c->space = space_open(p, c->controls, longest(v));
     c->space->refs = 1;
     return c;
 }
@@ -55,7 +61,7 @@ void cache_move(struct cache *c, struct space **space, struct state **at)
 {
     if (space_bytes(c->space) > CACHE_BYTES_MAX) {
         cache_space_drop(c->space);
-        c->space = space_open(c->space->program, c->controls, c->vocab->longest);
+        c->space = space_open(c->space->program, c->controls, longest(c->vocab));
         c->space->refs = 1;
     }
     if (*space == c->space)

@@ -67,6 +67,7 @@ void grammar_vocab_close(struct grammar_vocab *v); /* NULL is fine */
 
 /* --- matching ---------------------------------------------------------------------------------------- */
 
+/* v NULL: it goes by bytes alone (all but matcher_mask, _allows and _accept), where a control token is its text. */
 void matcher_open(struct matcher **out, struct grammar *g, struct grammar_vocab *v);
 void matcher_close(struct matcher *m);                 /* NULL is fine */
 struct matcher *matcher_copy(const struct matcher *m); /* stands where m stands */

@@ -56,6 +56,7 @@ struct matcher *matcher_copy(const struct matcher *m)
 
 const uint64_t *matcher_mask(struct matcher *m, size_t *words)
 {
+    assert(m->cache->vocab);
     lock(m);
     const uint64_t *mask = mask_of(m->cache, &m->space, &m->state);
     unlock(m);
@@ -97,6 +98,7 @@ static struct state *after_token(const struct matcher *m, int32_t id)
 {
     const struct grammar_vocab *v = m->cache->vocab;
     size_t taken;
+    assert(v);
     if (id < 0 || (size_t)id >= v->n_tokens)
         return NULL;
     struct state *to = after_control(m, id);

@@ -13,8 +13,8 @@
 
 /* What is known of one grammar on one vocabulary. The lock guards all of it, and every space that was ever in it. */
 struct cache {
-    struct cache *next; /* of the same grammar */
-    struct grammar_vocab *vocab;
+    struct cache *next;          /* of the same grammar */
+    struct grammar_vocab *vocab; /* NULL: bytes alone */
     pthread_mutex_t lock;
     int32_t *controls;   /* by number of a name: the token, or -1 */
     struct space *space; /* the present one; holds a reference */
