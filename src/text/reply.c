@@ -419,6 +419,17 @@ static bool ends_thinking(const struct reply_format *f, const struct ids *prompt
     return false;
 }
 
+/* A marker that closes a thought, and nothing but blanks behind it: one of an earlier turn is not meant. */
+static bool ends_closed(const struct reply_format *f, const struct ids *prompt)
+{
+    size_t i = prompt->len;
+    while (i > 0 && marker_of(f, prompt->ptr[i - 1]) == MARK_NONE &&
+           tokenizer_bytes(f->t, prompt->ptr[i - 1]).len &&
+           is_blank(tokenizer_bytes(f->t, prompt->ptr[i - 1])))
+        i--;
+    return i > 0 && marker_of(f, prompt->ptr[i - 1]) == MARK_THINK_CLOSE;
+}
+
 void reply_scan_start(struct reply_scan *s, const struct reply_format *f, const struct ids *prompt)
 {
     reply_scan_free(s);
@@ -429,8 +440,21 @@ void reply_scan_start(struct reply_scan *s, const struct reply_format *f, const 
     else if (f->thoughts && ends_thinking(f, prompt))
         enter(s, REPLY_THOUGHT);
     s->shown = false;
+    s->closed = !is_harmony(f) && ends_closed(f, prompt);
     s->part_tokens = 0;
     s->before = STR("");
+}
+
+int32_t reply_scan_opening(const struct reply_scan *s)
+{
+    if (!s->format || is_harmony(s->format) || s->part != REPLY_TEXT || s->thought || s->shown || s->closed)
+        return NO_TOKEN;
+    return marker_id(s->format, MARK_THINK_OPEN);
+}
+
+bool reply_scan_in_head(const struct reply_scan *s)
+{
+    return s->format && is_harmony(s->format) && s->state == IN_HEADER;
 }
 
 void reply_scan_free(struct reply_scan *s)

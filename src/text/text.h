@@ -61,8 +61,9 @@ enum err_code tokenizer_open(struct tokenizer **out, const struct vocabulary *v,
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 
 /* flags: SPECIAL finds control tokens and user-defined markup (<think>, [INST]); user-defined words (runs
- * of blanks) are text and found in every mode. BOS adds bos (and eos) where the vocabulary asks for it. */
-enum { ENCODE_PLAIN = 0, ENCODE_SPECIAL = 1, ENCODE_BOS = 2 };
+ * of blanks) are text and found in every mode. BOS adds bos (and eos) where the vocabulary asks for it. INSIDE: other text
+ * stands before it, so no blank is put in front where a vocabulary begins with one. */
+enum { ENCODE_PLAIN = 0, ENCODE_SPECIAL = 1, ENCODE_BOS = 2, ENCODE_INSIDE = 4 };
 /* Appends to ids. Text must be UTF-8, apart from guard bytes (see text_guard), which are taken out. */
 enum err_code tokenizer_encode(const struct tokenizer *t, struct str text, unsigned flags, struct ids *ids,
                                struct err *err);
@@ -160,6 +161,7 @@ struct reply_scan {
     enum reply_part part;
     bool thought;        /* it has thought or does */
     bool shown;          /* something that is no blank came outside of thoughts */
+    bool closed;         /* the prompt ends with a closed thought */
     int state;           /* reply.c's */
     int64_t part_tokens; /* of this part so far, markers too */
     struct buf header;   /* of a harmony message, until <|message|> */
@@ -175,6 +177,10 @@ void reply_scan_start(struct reply_scan *s, const struct reply_format *f, const 
  * (harmony's call ends one too); if that happens inside a thought, s is as it was before, so that
  * reply_closing may be put instead. */
 bool reply_scan_put(struct reply_scan *s, int32_t id, bool *ends);
+/* The marker by which the next token may begin a thought; -1: there is none, or there will be no thought any more. */
+int32_t reply_scan_opening(const struct reply_scan *s);
+/* The next token belongs to the head of a message, which says what its body is (harmony). */
+bool reply_scan_in_head(const struct reply_scan *s);
 void reply_scan_free(struct reply_scan *s);
 
 /* Tool calls out of the text of a whole reply: its REPLY_CALL parts as they were put (before + text), or

@@ -287,7 +287,7 @@ enum err_code tokenizer_encode(const struct tokenizer *t, struct str text, unsig
                        "A text of %zu bytes is longer than the tokenizer's limit of %zu.", text.len,
                        TEXT_BYTES_MAX);
     struct encoder e = { .t = t, .ids = ids };
-    struct cursor c = { .after_special = true };
+    struct cursor c = { .after_special = !(flags & ENCODE_INSIDE) };
     if ((flags & ENCODE_BOS) && t->add_bos && t->bos != NO_TOKEN)
         ids_put(ids, t->bos);
     enum err_code code = encode_text(&e, text, flags & ENCODE_SPECIAL, &c, err);
