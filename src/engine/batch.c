@@ -43,6 +43,7 @@ static struct engine_event totals(const struct sequence *s, enum engine_kind kin
         .cached_tokens = s->cached_tokens,
         .finish = s->finish,
         .closed_by_budget = s->closed_by_budget,
+        .closed_by_grammar = s->closed_by_grammar,
     };
     confidence_no_token(&ev.token, -1);
     confidence_get(&s->confidence, kind == ENGINE_DONE, &ev.confidence);

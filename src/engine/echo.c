@@ -16,6 +16,9 @@
  *   /release   lets every /hold that runs go on to its end (where none runs, the next); answers "Released."
  *   /fail      fails after three words of its answer
  *
+ * A grammar is followed byte by byte: words are said as long as all of their bytes are accepted; where they are not, or the
+ * script ends too early, the shortest text that makes the answer whole is said instead. Nothing is forced ahead.
+ *
  * A holding sequence costs nothing: the engine sleeps in its mailbox. So a test can look at a half-finished
  * stream for as long as it likes, without a clock.
  *
@@ -42,6 +45,7 @@
 static const int32_t closing_ids[] = { ECHO_CLOSING, ECHO_CLOSING + 1, ECHO_CLOSING + 2, ECHO_CLOSING + 3,
                                        ECHO_CLOSING + 4 };
 static const int32_t marker_ids[] = { ECHO_CLOSE };
+static const int32_t end_ids[] = { ECHO_END };
 
 struct echo {
     struct words *words;
@@ -225,13 +229,30 @@ static void echo_close(struct engine *e)
     mem_free(e->echo);
 }
 
+static bool encode(const void *ctx, struct str text, bool special, struct ids *out)
+{
+    const struct echo *echo = ctx;
+    struct err err;
+    (void)special; /* no word is a control token */
+    return script_words(echo->words, text, out, &err) == ERR_OK;
+}
+
 static void echo_start(struct engine *e, struct sequence *s)
 {
-    struct spelling raw = { .ctx = e->echo, .put = put_text, .scan = scan };
-    struct spelling chat = {
-        e->echo, put_text, scan, closing_ids, ARRAY_LEN(closing_ids), marker_ids, ARRAY_LEN(marker_ids)
-    };
-    sequence_start(s, s->prompt->raw ? &raw : &chat, NULL, &e->info);
+    struct spelling spelling = { .ctx = e->echo,
+                                 .put = put_text,
+                                 .scan = scan,
+                                 .encode = encode,
+                                 .ends = end_ids,
+                                 .n_ends = ARRAY_LEN(end_ids),
+                                 .renumbers = true };
+    if (!s->prompt->raw) {
+        spelling.closing = closing_ids;
+        spelling.n_closing = ARRAY_LEN(closing_ids);
+        spelling.markers = marker_ids;
+        spelling.n_markers = ARRAY_LEN(marker_ids);
+    }
+    sequence_start(s, &spelling, NULL, &e->info);
 }
 
 static enum admission echo_admit(struct engine *e, struct sequence *s)
@@ -322,7 +343,8 @@ static void say_digit(struct engine *e, struct sequence *s, double uniform, stru
         bent[i] = adjust_logit(s, ECHO_NUMBER + i, level[i]);
     kernels_scalar.summarize_logits(level, DIGITS, DIGITS, &out->row);
     kernels_scalar.summarize_logits(bent, DIGITS, DIGITS, &row);
-    int32_t digit = sampler_pick(e->echo->digits, bent, &row, p->temperature, p->top_p, p->min_p, uniform);
+    int32_t digit =
+        sampler_pick(e->echo->digits, bent, &row, true, p->temperature, p->top_p, p->min_p, uniform);
     for (int i = 0; i < out->row.n_top; i++)
         out->row.top[i] += ECHO_NUMBER;
     out->id = ECHO_NUMBER + digit;
@@ -385,10 +407,15 @@ static void advance(struct engine *e, struct sequence *s)
     }
     struct saying saying;
     int64_t answered = s->answer_at;
+    bool owed = owes_thought(s);
     say(e, s, uniform, &saying);
     if (s->prompt->script->act == ACT_RELEASE && answered == 0 && s->answer_at == 1)
         release(e);
-    batch_token(e, s, saying.id, &saying.row, saying.logit);
+    /* What its grammar does not take is not said, but what closes the answer. */
+    if (bind_holds(s) && !owed && !bind_allows(s, saying.id) && bind_close(s))
+        batch_token(e, s, -1, NULL, 0);
+    else
+        batch_token(e, s, saying.id, &saying.row, saying.logit);
 }
 
 static void tell_prompt(struct engine *e, struct sequence *s)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 struct engine;
+struct grammar;       /* grammar.h */
 struct engine_prompt; /* a conversation, made ready for this engine: rendered and tokenised */
 
 enum engine_stage { ENGINE_THINKING, ENGINE_ANSWER };
@@ -40,7 +41,7 @@ enum engine_finish {
 #define ENGINE_TOP_LOGPROBS_MAX 20
 
 /* One token as the model saw it: natural logarithms of probabilities at temperature 1, before top-p and min-p, and before
- * penalties and biases. */
+ * penalties, biases and the grammar. */
 struct engine_token {
     int32_t id;    /* -1: none in this event */
     float logprob; /* of id; NAN for forced tokens and a prompt's first */
@@ -81,7 +82,8 @@ struct engine_event {
     int64_t cached_tokens; /* of the prompt, not computed again */
     /* ENGINE_DONE */
     enum engine_finish finish;
-    bool closed_by_budget; /* the thought was ended by think_tokens_max */
+    bool closed_by_budget;  /* the thought was ended by think_tokens_max */
+    bool closed_by_grammar; /* the shortest end that the grammar has was put instead of the model's choice */
     /* ENGINE_FAILED */
     struct err err;
 };
@@ -152,6 +154,13 @@ struct engine_params {
         frequency_penalty; /* logit -= frequency * count + presence * (count > 0), of the answer so far */
     const struct engine_bias *biases;
     size_t n_biases;
+    /* What the visible answer is held to, from its first token on, however the thought before it was closed; NULL: nothing.
+     * A reference is taken at submission. The sequence ends with FINISH_STOP when the text is over, or is whole and the
+     * model ends it; with ignore_eos only when it is over. Where tokens_max or the context leaves just enough for the
+     * shortest text that makes it whole, that is put instead of the model's choice, and the sequence ends with FINISH_STOP
+     * too, with closed_by_grammar; an answer that is not whole then ended with FINISH_LENGTH. Tokens that can only be these are
+     * put without asking the model, as forced ones. The text is what the answer's events say, to the byte. */
+    struct grammar *grammar;
     int64_t
         tokens_max; /* generated in all, > 0 (0 with prompt_logprobs: only the prompt is read); the context's end binds too */
     int64_t

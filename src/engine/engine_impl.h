@@ -5,6 +5,7 @@
  * batch.c      the engine's thread: commands between steps, who is admitted and who has to step back, events out
  * queue.c      who waits: classes, groups that take turns, those that stepped back
  * sequence.c   one sequence's tokens: stages, budgets, forced closing, stops (knows no model)
+ * bind.c       a grammar's hold on a sequence's answer
  * past.c       tokens that an earlier run of a sequence came to
  * confidence.c log-probabilities of a token, confidence of a sequence
  * sampler.c    logits to one token
@@ -27,6 +28,7 @@
 #include "base/rng.h"
 #include "base/thread.h"
 #include "engine/engine.h"
+#include "grammar/grammar.h"
 #include "model/model.h"
 #include "text/text.h"
 
@@ -106,6 +108,7 @@ struct lookup {
 
 /* --- penalties and biases (adjust.c) --------------------------------------------------------------------- */
 
+struct sequence;
 struct tally; /* how often each token came: a hash by id */
 void tally_put(struct tally **t, int32_t id);
 void tally_free(struct tally **t);
@@ -118,7 +121,6 @@ struct altered {
     } * list; /* [n], in the order of changes */
     size_t n, cap;
 };
-struct sequence;
 bool penalises(const struct engine_params *p);
 bool adjusts(const struct sequence *s); /* a token of its answer that is chosen now */
 void adjust_logits(struct altered *a, float *logits, const struct sequence *s);
@@ -138,7 +140,48 @@ struct spelling {
     size_t n_closing;
     const int32_t *markers; /* [n_markers] what ends it for the model; 0: a sequence that does not think */
     size_t n_markers;
+    /* For a grammar. */
+    struct grammar_vocab *vocab; /* NULL: it goes by the bytes of put */
+    /* The tokens of a text that other text stands before; special: control tokens in it are found. False: it has none. */
+    bool (*encode)(const void *ctx, struct str text, bool special, struct ids *out);
+    const int32_t *ends; /* [n_ends] what ends a turn, the usual one first */
+    size_t n_ends;
+    const int32_t *layout; /* [n_layout] blanks, one of which may stand between a thought and its answer */
+    size_t n_layout;
+    bool renumbers; /* its ids may be other ones in another process */
 };
+
+/* --- a grammar's hold (bind.c) --------------------------------------------------------------------------- */
+
+struct binding {
+    struct matcher *matcher; /* NULL: nothing binds */
+    bool begun, layout;      /* a token of its text came; the blank before it */
+    struct ids ahead;        /* what comes next whatever the model says; at: how many of them came */
+    size_t at;
+    bool closing;     /* and ends the sequence */
+    bool tight;       /* each token is weighed against close */
+    bool close_known; /* close fits into the tokens left */
+    struct ids close; /* what makes the text whole from here */
+    int64_t look_at;  /* close is looked for when so few tokens are left */
+    /* Behind the token that was weighed last, until it is put. */
+    struct matcher *next;
+    struct ids close_next;
+};
+void bind_start(struct sequence *s); /* tokens_max and spelling are known */
+void bind_free(struct sequence *s);  /* lets go of the grammar, too */
+bool bind_holds(const struct sequence *s);
+int64_t bind_room(
+    const struct sequence *s); /* tokens that the shortest answer takes; 0: more than there are */
+int32_t bind_forced(const struct sequence *s, size_t ahead); /* as sequence_forced */
+/* The ids that may come after m, which is s's own or a copy that went on: [n_words]. */
+void bind_mask(const struct sequence *s, struct matcher *m, uint64_t *mask, size_t n_words);
+bool bind_allows(const struct sequence *s, int32_t id); /* one of them */
+bool bind_accept(const struct sequence *s, struct matcher *m, int32_t id);
+bool bind_takes(const struct sequence *s, int32_t id); /* as a part of the text */
+/* Whether an allowed token leaves room for the closing. */
+bool bind_admits(struct sequence *s, int32_t id);
+bool bind_close(struct sequence *s);           /* the closing comes next; false: there is none */
+bool bind_put(struct sequence *s, int32_t id); /* true: the answer is over */
 
 enum sequence_state { SEQUENCE_WAITING, SEQUENCE_PREFILL, SEQUENCE_DECODE, SEQUENCE_ENDED };
 
@@ -170,6 +213,8 @@ struct sequence {
     struct buf piece, text; /* of the last token: as spelled, and as shown */
     enum engine_stage text_stage;
     struct confidence confidence;
+    struct binding bind;
+    bool closed_by_grammar;
     struct tally *tally; /* of the answer's tokens, where a penalty needs them */
 
     /* batch.c's, queue.c's and the kinds' */
@@ -227,9 +272,9 @@ struct sampler *sampler_open(const struct kernels *k, size_t n_vocab);
 void sampler_close(struct sampler *s); /* NULL is fine */
 /* How sampler_pick wants its row summarised: the k of summarize_logits, at least CONFIDENCE_TOP. */
 size_t sampler_top(double temperature, double top_p, double min_p);
-/* row: of these logits, with at least sampler_top of the largest. uniform in [0, 1). -1: no logit is finite, or one
- * is +inf. */
-int32_t sampler_pick(struct sampler *s, const float *logits, const struct logit_summary *row,
+/* row: of these logits, with at least sampler_top of the largest; all: it lists every finite one. uniform in [0, 1). -1: no
+ * logit is finite, or one is +inf. */
+int32_t sampler_pick(struct sampler *s, const float *logits, const struct logit_summary *row, bool all,
                      double temperature, double top_p, double min_p, double uniform);
 
 /* --- who waits (queue.c) ------------------------------------------------------------------------------ */
@@ -354,7 +399,9 @@ void batch_step_back(struct engine *e);
 struct local {
     struct model *model;
     struct chat_format format;
-    struct ids closing; /* the sentence that ends a thought early */
+    struct ids closing;          /* the sentence that ends a thought early */
+    struct ids ends, layout;     /* see struct spelling */
+    struct grammar_vocab *vocab; /* NULL: no grammar was asked for yet */
     struct step *step;
     struct ids history; /* room.c's scratch */
 };

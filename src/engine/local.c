@@ -27,6 +27,30 @@ static char *describe(const struct model_info *info)
     return buf_take(&b);
 }
 
+/* A text that is one token, and nothing else. */
+static void put_single(const struct tokenizer *t, struct str text, struct ids *out)
+{
+    struct ids ids = { 0 };
+    struct err err;
+    if (!tokenizer_encode(t, text, ENCODE_INSIDE, &ids, &err) && ids.len == 1 &&
+        str_eq(tokenizer_bytes(t, ids.ptr[0]), text))
+        ids_put(out, ids.ptr[0]);
+    ids_free(&ids);
+}
+
+/* What a grammar asks of the vocabulary. */
+static void find_layout(struct local *l)
+{
+    const struct tokenizer *t = l->format.tokenizer;
+    if (tokenizer_eos(t) >= 0)
+        ids_put(&l->ends, tokenizer_eos(t));
+    for (size_t i = 0; i < tokenizer_size(t); i++)
+        if (tokenizer_ends(t, (int32_t)i) && (int32_t)i != tokenizer_eos(t))
+            ids_put(&l->ends, (int32_t)i);
+    put_single(t, STR("\n\n"), &l->layout);
+    put_single(t, STR("\n"), &l->layout);
+}
+
 static void fill_info(struct engine *e, const struct model_info *info)
 {
     e->info.model = info->name;
@@ -64,6 +88,7 @@ static enum err_code local_open(struct engine *e, const struct engine_config *cf
         if (code)
             return code;
     }
+    find_layout(l);
     fill_info(e, info);
     l->step = step_open(l->model, (size_t)e->sequences_max);
     return ERR_OK;
@@ -75,6 +100,9 @@ static void local_close(struct engine *e)
     step_close(l->step);
     ids_free(&l->history);
     ids_free(&l->closing);
+    ids_free(&l->ends);
+    ids_free(&l->layout);
+    grammar_vocab_close(l->vocab);
     chat_format_free(&l->format);
     model_close(l->model);
     mem_free((void *)e->info.description);
@@ -145,17 +173,37 @@ static bool scan_raw(const void *ctx, struct reply_scan *scan, int32_t id, bool 
     return !*ends;
 }
 
+static bool encode(const void *ctx, struct str text, bool special, struct ids *out)
+{
+    const struct local *l = ctx;
+    struct err err;
+    unsigned flags = ENCODE_INSIDE | (special ? ENCODE_SPECIAL : ENCODE_PLAIN);
+    return tokenizer_encode(l->format.tokenizer, text, flags, out, &err) == ERR_OK;
+}
+
 static void local_start(struct engine *e, struct sequence *s)
 {
-    const struct local *l = e->local;
+    struct local *l = e->local;
     const struct ids *markers = reply_closing(l->format.reply);
-    struct spelling raw = { .ctx = l, .put = put_text, .scan = scan_raw };
-    struct spelling chat = { l,           put_text, scan_chat, l->closing.ptr, l->closing.len, markers->ptr,
-                             markers->len };
-    if (s->prompt->raw)
-        sequence_start(s, &raw, NULL, &e->info);
-    else
-        sequence_start(s, &chat, l->format.reply, &e->info);
+    if (s->params.grammar && !l->vocab)
+        grammar_vocab_open(&l->vocab, l->format.tokenizer);
+    struct spelling spelling = { .ctx = l,
+                                 .put = put_text,
+                                 .scan = scan_raw,
+                                 .vocab = l->vocab,
+                                 .encode = encode,
+                                 .ends = l->ends.ptr,
+                                 .n_ends = l->ends.len,
+                                 .layout = l->layout.ptr,
+                                 .n_layout = l->layout.len };
+    if (!s->prompt->raw) {
+        spelling.scan = scan_chat;
+        spelling.closing = l->closing.ptr;
+        spelling.n_closing = l->closing.len;
+        spelling.markers = markers->ptr;
+        spelling.n_markers = markers->len;
+    }
+    sequence_start(s, &spelling, s->prompt->raw ? NULL : l->format.reply, &e->info);
 }
 
 /* Its logits would have to be computed to know more. */

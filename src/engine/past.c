@@ -21,6 +21,12 @@ static bool closed_thought(const struct sequence *s, bool own)
     return !own && sequence_forced(s, 0) < 0 && sequence_thinks(s) && !s->params.ignore_eos;
 }
 
+/* The same in the answer: it had no room left, or the echo engine nothing to say that its grammar takes. */
+static bool closed_answer(const struct sequence *s, bool own)
+{
+    return !own && sequence_forced(s, 0) < 0 && bind_holds(s);
+}
+
 /* One token of it. False: no run of s comes to that. */
 static bool take(struct engine *e, struct sequence *s, const struct engine_past *past, bool *ended)
 {
@@ -28,12 +34,15 @@ static bool take(struct engine *e, struct sequence *s, const struct engine_past 
     double uniform = rng_unit(&s->rng);
     if (closed_thought(s, own))
         sequence_close_thought(s);
+    else if (closed_answer(s, own))
+        (void)bind_close(s); /* where it cannot, nothing is forced, which is found below */
     int32_t id = sequence_forced(s, 0);
-    if ((id < 0) != own || (!own && id != past->id) || (own && isnan(past->confidence)))
+    bool same = own || id == past->id || s->spelling.renumbers;
+    if ((id < 0) != own || !same || (own && isnan(past->confidence)))
         return false;
     if (own)
         id = e->ops->recall(e, s, past->id, uniform);
-    if (id < 0)
+    if (id < 0 || (own && bind_holds(s) && !bind_allows(s, id)))
         return false;
     *ended = sequence_put(s, id);
     if (s->own != own)

@@ -10,7 +10,7 @@
  *
  * A draw is one uniform number u: the tokens that stay are walked until the sum of their w passes u of the whole. The
  * walk goes from the likeliest down (equal logits by id) where the likeliest TOP_LOGITS are known to hold all that
- * stay, or where top_p < 1; else by id. Which of these it is depends on the row's logits and the settings alone,
+ * stay (always where the summary lists every token there is, as under a grammar), or where top_p < 1; else by id. Which of these it is depends on the row's logits and the settings alone,
  * and so does every sum's order: a token's fate is its own, whoever shares its batch.
  *
  * Cost. The row's summary, which is made anyway, mostly decides: with min-p no further pass, with top-p one for the sum
@@ -258,24 +258,34 @@ static size_t list_top(struct sampler *s, const struct logit_summary *row, float
     return n;
 }
 
-int32_t sampler_pick(struct sampler *s, const float *logits, const struct logit_summary *row,
+static double sum_of(const struct candidate *c, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)c[i].weight;
+    return sum;
+}
+
+int32_t sampler_pick(struct sampler *s, const float *logits, const struct logit_summary *row, bool all,
                      double temperature, double top_p, double min_p, double uniform)
 {
     if (row->argmax < 0 || temperature <= 0)
         return row->argmax;
     float inverse_t = (float)(1 / temperature), least = (float)min_p;
-    if (top_p >= 1 && min_p <= 0)
+    if (top_p >= 1 && min_p <= 0 && !all)
         return draw_by_id(s, 0, uniform * weigh(s, logits, row->max, inverse_t));
 
     struct candidate c[TOP_LOGITS];
     size_t n = list_top(s, row, inverse_t, c);
-    bool all = n < TOP_LOGITS || c[n - 1].weight < least; /* nothing below the list stays by min-p */
+    bool below = !all && c[n - 1].weight >= least; /* what is not in the list may stay by min-p */
     double total = INFINITY, kept;
     if (top_p < 1)
-        total = temperature == 1 ? exp(row->log_sum) : weigh(s, logits, row->max, inverse_t);
+        total = temperature == 1 ? exp(row->log_sum)
+                : all            ? sum_of(c, n)
+                                 : weigh(s, logits, row->max, inverse_t);
     double enough = top_p < 1 ? top_p * total : INFINITY;
     size_t stay = keep(c, n, 0, enough, least, &kept);
-    if (all || kept >= enough)
+    if (!below || kept >= enough)
         return walk(c, stay, 0, uniform * kept);
 
     if (temperature == 1 || top_p >= 1)

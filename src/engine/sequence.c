@@ -15,6 +15,7 @@
  *     back to;
  *   - blanks around the markers are layout, not text: a thought and an answer after a thought start with
  *     their first visible character;
+ *   - a grammar holds the answer from its first token on (bind.c);
  *   - stop strings are looked for in what is shown of the answer, and nothing of one is shown. The text of a tool
  *     call is part of the answer as the model wrote it, its markers too.
  *
@@ -60,6 +61,8 @@ struct sequence *sequence_open(uint64_t id, struct engine_prompt *prompt, const 
     s->stops.stops = s->params.stops;
     s->stops.n_stops = params->n_stops;
     s->params.biases = copy_biases(params->biases, params->n_biases);
+    if (params->grammar)
+        grammar_ref(params->grammar);
     s->params.past = copy_past(params->past, params->n_past);
     rng_init(&s->rng, params->seed, params->stream);
     return s;
@@ -74,6 +77,7 @@ void sequence_close(struct sequence *s)
     mem_free((void *)s->params.biases);
     past_free(s);
     tally_free(&s->tally);
+    bind_free(s);
     engine_prompt_unref(s->prompt);
     reply_scan_free(&s->scan);
     detok_free(&s->detok);
@@ -93,12 +97,12 @@ bool sequence_thinks(const struct sequence *s)
 
 bool sequence_answers(const struct sequence *s)
 {
-    return !sequence_thinks(s);
+    return !sequence_thinks(s) && !reply_scan_in_head(&s->scan);
 }
 
 bool sequence_binds(const struct sequence *s)
 {
-    return s->params.n_biases > 0 || penalises(&s->params);
+    return s->params.grammar || s->params.n_biases > 0 || penalises(&s->params);
 }
 
 static void enter(struct sequence *s, enum engine_stage stage)
@@ -127,9 +131,18 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
     assert(rest > 0);
     s->tokens_max = p->tokens_max < rest ? p->tokens_max : rest;
 
+    if (format)
+        reply_scan_start(&s->scan, format, &s->prompt->ids);
+    else
+        s->scan.part = REPLY_TEXT;
+    s->detok.started = s->prompt->raw; /* it goes on in the middle of a text: a blank in front is one */
+    bind_start(s);
+
     /* Of the room for thinking the markers take theirs; the sentence is worth its tokens only where at
      * least as many are left to think with. */
-    int64_t room = s->tokens_max - p->answer_tokens_min - (int64_t)spelling->n_markers;
+    int64_t shortest = bind_room(s),
+            answer = shortest > p->answer_tokens_min ? shortest : p->answer_tokens_min;
+    int64_t room = s->tokens_max - answer - (int64_t)spelling->n_markers;
     if (room < 0)
         room = 0;
     int64_t sentence = (int64_t)spelling->n_closing;
@@ -138,11 +151,6 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
     if (p->think_tokens_max >= 0 && p->think_tokens_max < s->think_max)
         s->think_max = p->think_tokens_max;
 
-    if (format)
-        reply_scan_start(&s->scan, format, &s->prompt->ids);
-    else
-        s->scan.part = REPLY_TEXT;
-    s->detok.started = s->prompt->raw; /* it goes on in the middle of a text: a blank in front is one */
     enter(s, sequence_thinks(s) ? ENGINE_THINKING : ENGINE_ANSWER);
     close_if_full(s);
 }
@@ -151,7 +159,9 @@ int32_t sequence_forced(const struct sequence *s, size_t ahead)
 {
     const struct spelling *p = &s->spelling;
     size_t at = s->forced_at + ahead;
-    if (!s->forcing || at >= p->n_closing + p->n_markers)
+    if (!s->forcing)
+        return bind_forced(s, ahead);
+    if (at >= p->n_closing + p->n_markers)
         return -1;
     return at < p->n_closing ? p->closing[at] : p->markers[at - p->n_closing];
 }
@@ -205,7 +215,9 @@ static bool end(struct sequence *s, enum engine_finish finish)
 struct reading {
     bool thought, thinks; /* before it, and after */
     bool text;
-    bool ends; /* the turn, by the vocabulary */
+    bool ends;  /* the turn, by the vocabulary */
+    bool bound; /* the token was a grammar's */
+    bool over;  /* and the last one */
 };
 
 /* Reads the next token into s->scan. Returns what became of it. */
@@ -216,6 +228,12 @@ static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
     if (s->own)
         id = chosen;
     r->thought = sequence_thinks(s);
+    r->bound = bind_holds(s);
+    if (r->bound && s->own && !bind_admits(s, id) &&
+        bind_close(s)) { /* there would be no room to make it whole */
+        s->own = false;
+        id = sequence_forced(s, 0);
+    }
     r->text = s->spelling.scan(s->spelling.ctx, &s->scan, id, &r->ends);
     if (r->ends && r->thought && s->own && !s->params.ignore_eos) { /* an answer is owed */
         s->own = false;
@@ -226,7 +244,19 @@ static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
     if (s->forcing)
         s->forcing = ++s->forced_at < s->spelling.n_closing + s->spelling.n_markers;
     r->thinks = sequence_thinks(s);
+    r->over = r->bound && !r->thinks && bind_put(s, id); /* or it began a thought */
     return id;
+}
+
+/* A thought that the model ended itself where more than one marker leads to the answer: with a grammar the others are not
+ * left to it, since they could lead elsewhere. */
+static void lead_to_answer(struct sequence *s, const struct reading *r)
+{
+    const struct spelling *p = &s->spelling;
+    if (!s->bind.matcher || !r->thought || r->thinks || !s->own || p->n_markers < 2)
+        return;
+    s->forcing = true;
+    s->forced_at = p->n_closing + 1;
 }
 
 /* Moves the stage to where the scan went, where it may go. */
@@ -268,7 +298,7 @@ bool sequence_put(struct sequence *s, int32_t chosen)
     struct reading r;
     bool answers = sequence_answers(s);
     int32_t id = read_next(s, chosen, &r);
-    bool ends = r.ends && s->own && !s->params.ignore_eos;
+    bool ends = r.ends && ((s->own && !s->params.ignore_eos) || r.over);
     bool marker = !r.text && !r.ends && s->scan.before.len == 0;
     ids_put(&s->out, id);
     s->output_tokens++;
@@ -280,10 +310,17 @@ bool sequence_put(struct sequence *s, int32_t chosen)
     if (ends)
         return end(s, FINISH_STOP);
     follow(s, &r);
+    if (s->bind.begun) { /* a grammar's own blanks are text, from the first one on */
+        s->blank_so_far = false;
+        s->detok.started = true;
+    }
     if ((r.text || s->scan.before.len) && show_token(s, id, &r)) {
         s->finish = FINISH_STOP;
         return true;
     }
+    if (r.over)
+        return end(s, FINISH_STOP);
+    lead_to_answer(s, &r);
     close_if_full(s);
     return s->output_tokens >= s->tokens_max && end(s, FINISH_LENGTH);
 }

@@ -46,15 +46,19 @@ struct row_owner {
     struct sequence *seq;
     enum row_use use;
     int64_t at;   /* place of the row's token in its sequence */
+    bool begins;  /* what is decided after it begins the answer, behind markers that are forced */
     bool answers; /* what is decided after it was asked as a token of the answer */
+    struct matcher
+        *matcher; /* its grammar where what was read ahead is true; NULL: the sequence's own stands there */
 };
 
 /* A row whose logits were asked for: what is asked, and the answer. */
 struct verdict {
     float *logits;
     const struct sequence *seq;
-    bool answers;   /* what binds its answer binds the choice */
-    int32_t target; /* the prompt's next token; -1: one is to be chosen */
+    bool answers;            /* what binds its answer binds the choice */
+    struct matcher *matcher; /* NULL: no grammar does */
+    int32_t target;          /* the prompt's next token; -1: one is to be chosen */
     double uniform;
     int32_t id; /* target or what was chosen; -1: no logit is finite */
     float logit;
@@ -68,8 +72,10 @@ struct step {
     size_t n_vocab;
     struct sampler **samplers; /* one a thread */
     struct altered *altered;   /* the same */
-    float *logits;             /* [MODEL_LOGITS_MAX][n_vocab] */
-    struct sequence **turns;   /* [sequences_max] */
+    uint64_t **masks;          /* the same: [mask_words] */
+    size_t mask_words;
+    float *logits;           /* [MODEL_LOGITS_MAX][n_vocab] */
+    struct sequence **turns; /* [sequences_max] */
     struct model_row rows[MODEL_ROWS_MAX];
     struct row_owner owners[MODEL_ROWS_MAX];
     struct verdict verdicts[MODEL_LOGITS_MAX];
@@ -86,8 +92,12 @@ struct step *step_open(struct model *m, size_t sequences_max)
     int threads = kernel_pool_threads(t->pool);
     t->samplers = mem_array((size_t)threads, sizeof(struct sampler *));
     t->altered = mem_zalloc((size_t)threads * sizeof *t->altered);
-    for (int i = 0; i < threads; i++)
+    t->masks = mem_array((size_t)threads, sizeof(uint64_t *));
+    t->mask_words = (t->n_vocab + 63) / 64;
+    for (int i = 0; i < threads; i++) {
         t->samplers[i] = sampler_open(t->kernels, t->n_vocab);
+        t->masks[i] = mem_array(t->mask_words, sizeof *t->masks[i]);
+    }
     t->logits = mem_aligned(64, (MODEL_LOGITS_MAX * t->n_vocab * sizeof(float) + 63) / 64 * 64);
     t->turns = mem_array(sequences_max, sizeof(struct sequence *));
     return t;
@@ -100,7 +110,9 @@ void step_close(struct step *t)
     for (int i = 0; i < kernel_pool_threads(t->pool); i++) {
         sampler_close(t->samplers[i]);
         altered_free(&t->altered[i]);
+        mem_free(t->masks[i]);
     }
+    mem_free(t->masks);
     mem_free(t->samplers);
     mem_free(t->altered);
     mem_free(t->logits);
@@ -110,26 +122,44 @@ void step_close(struct step *t)
 
 /* --- logits to tokens --------------------------------------------------------------------------------- */
 
-/* One of the tokens by the row's summary. */
-static int32_t pick(struct sampler *sampler, const struct verdict *v, const struct logit_summary *row)
+/* One of the tokens by the row's summary, which was asked for the k largest. */
+static int32_t pick(struct sampler *sampler, const struct verdict *v, const struct logit_summary *row,
+                    size_t k)
 {
     const struct engine_params *p = &v->seq->params;
-    return sampler_pick(sampler, v->logits, row, p->temperature, p->top_p, p->min_p, v->uniform);
+    bool all = k == TOP_LOGITS && row->n_top < TOP_LOGITS;
+    return sampler_pick(sampler, v->logits, row, all, p->temperature, p->top_p, p->min_p, v->uniform);
+}
+
+/* Of those that the grammar allows. Few are, mostly: then the summary lists them all. */
+static int32_t pick_masked(struct step *t, int part, const struct verdict *v)
+{
+    struct logit_summary row;
+    bind_mask(v->seq, v->matcher, t->masks[part], t->mask_words);
+    t->kernels->summarize_masked(v->logits, t->n_vocab, TOP_LOGITS, t->masks[part], &row);
+    if (row.n_top == TOP_LOGITS && v->seq->params.temperature > 0)
+        t->kernels->mask_logits(v->logits, t->n_vocab, t->masks[part]);
+    return pick(t->samplers[part], v, &row, TOP_LOGITS);
+}
+
+static int32_t pick_any(struct step *t, int part, const struct verdict *v)
+{
+    const struct engine_params *p = &v->seq->params;
+    size_t k = sampler_top(p->temperature, p->top_p, p->min_p);
+    struct logit_summary row;
+    t->kernels->summarize_logits(v->logits, t->n_vocab, k, &row);
+    return pick(t->samplers[part], v, &row, k);
 }
 
 /* A choice among other logits than the model's; what is told of it is the model's own. */
-static void judge_adjusted(struct step *t, int part, struct verdict *v)
+static void judge_bound(struct step *t, int part, struct verdict *v)
 {
-    const struct engine_params *p = &v->seq->params;
-    struct logit_summary row;
     t->kernels->summarize_logits(v->logits, t->n_vocab, CONFIDENCE_TOP, &v->row);
     v->id = v->row.argmax;
     if (v->id < 0)
         return;
     adjust_logits(&t->altered[part], v->logits, v->seq);
-    t->kernels->summarize_logits(v->logits, t->n_vocab, sampler_top(p->temperature, p->top_p, p->min_p),
-                                 &row);
-    v->id = pick(t->samplers[part], v, &row);
+    v->id = v->matcher ? pick_masked(t, part, v) : pick_any(t, part, v);
     adjust_undo(&t->altered[part], v->logits);
 }
 
@@ -137,14 +167,14 @@ static void judge_row(struct step *t, int part, struct verdict *v)
 {
     const struct engine_params *p = &v->seq->params;
     bool choose = v->target < 0;
-    if (choose && v->answers && adjusts(v->seq)) {
-        judge_adjusted(t, part, v);
+    if (choose && v->answers && (v->matcher || adjusts(v->seq))) {
+        judge_bound(t, part, v);
     } else {
         size_t k = choose ? sampler_top(p->temperature, p->top_p, p->min_p) : CONFIDENCE_TOP;
         t->kernels->summarize_logits(v->logits, t->n_vocab, k, &v->row);
         v->id = v->row.argmax;
         if (v->id >= 0)
-            v->id = choose ? pick(t->samplers[part], v, &v->row) : v->target;
+            v->id = choose ? pick(t->samplers[part], v, &v->row, k) : v->target;
     }
     if (v->id >= 0)
         v->logit = v->logits[v->id];
@@ -168,7 +198,7 @@ static void ask(struct step *t)
         if (i == 0 || t->owners[i - 1].seq != o->seq)
             rng = o->seq->rng;
         double uniform = o->use == ROW_DECIDES ? rng_unit(&rng) : 0;
-        o->answers = sequence_answers(o->seq);
+        o->answers = o->begins || sequence_answers(o->seq);
         if (!t->rows[i].want_logits)
             continue;
         struct verdict *v = &t->verdicts[t->n_verdicts];
@@ -176,6 +206,9 @@ static void ask(struct step *t)
         v->seq = o->seq;
         v->answers = o->answers;
         v->target = o->use == ROW_TELLS ? room_token(o->seq, o->at + 1) : -1;
+        v->matcher = NULL;
+        if (o->answers && v->target < 0)
+            v->matcher = o->matcher ? o->matcher : o->seq->bind.matcher;
         v->uniform = uniform;
     }
 }
@@ -210,7 +243,7 @@ static void tell(struct engine *e, const struct row_owner *o, int32_t token, con
             return;
         if (sequence_forced(s, 0) >= 0) /* since the token before: nobody would have asked */
             v = NULL;
-        else if (is_stale(o))
+        else if (!v || is_stale(o)) /* or what was to be forced is not any more */
             return;
         (void)rng_unit(&s->rng);
     }
@@ -263,6 +296,8 @@ static void compute(struct engine *e)
         if (o->use == ROW_DECIDES && (i + 1 == t->n_rows || o[1].seq != o->seq))
             settle(e, o);
     }
+    for (size_t i = 0; i < t->n_rows; i++)
+        matcher_close(t->owners[i].matcher);
     t->n_rows = t->n_verdicts = 0;
 }
 
@@ -280,7 +315,7 @@ static void put_row(struct step *t, struct sequence *s, int64_t at, int32_t toke
                     bool wants)
 {
     t->rows[t->n_rows] = (struct model_row){ s->kv, token, wants };
-    t->owners[t->n_rows++] = (struct row_owner){ s, use, at, false };
+    t->owners[t->n_rows++] = (struct row_owner){ .seq = s, .use = use, .at = at };
     t->n_verdicts += wants;
 }
 
@@ -348,16 +383,40 @@ static size_t read_ahead(struct engine *e, struct sequence *s, size_t rows, int3
     return 0;
 }
 
+/* Where its grammar stands behind each of the n tokens read ahead, as far as it takes them: returns how many. */
+static size_t follow(struct sequence *s, const int32_t *ahead, size_t n, struct matcher **behind)
+{
+    const struct matcher *from = s->bind.matcher;
+    for (size_t i = 0; i < n; i++, from = behind[i - 1]) {
+        behind[i] = matcher_copy(from);
+        if (!matcher_accept(behind[i], ahead[i])) {
+            matcher_close(behind[i]);
+            return i;
+        }
+    }
+    return n;
+}
+
 static void put_decoding(struct engine *e, struct sequence *s, size_t guesses)
 {
     int32_t ahead[FORCED_ROWS_MAX];
+    struct matcher *behind[FORCED_ROWS_MAX] = { 0 };
     size_t n = read_ahead(e, s, guesses, ahead);
+    if (n > 0 && bind_holds(s)) {
+        n = follow(s, ahead, n, behind);
+        s->lookup.guessed = s->lookup.guessed > (int)n ? (int)n : s->lookup.guessed;
+    }
+    struct step *t = e->local->step;
     int64_t at = room_history(s) - 1;
     bool forced = sequence_forced(s, 0) >= 0;
     make_way(e, 1 + n, forced ? 1 : 1 + n);
-    put_row(e->local->step, s, at, room_token(s, at), ROW_DECIDES, !forced);
-    for (size_t i = 0; i < n; i++)
-        put_row(e->local->step, s, at + 1 + (int64_t)i, ahead[i], ROW_DECIDES, sequence_forced(s, i + 1) < 0);
+    put_row(t, s, at, room_token(s, at), ROW_DECIDES, !forced);
+    for (size_t i = 0; i < n; i++) {
+        bool wants = sequence_forced(s, i + 1) < 0;
+        put_row(t, s, at + 1 + (int64_t)i, ahead[i], ROW_DECIDES, wants);
+        t->owners[t->n_rows - 1].matcher = behind[i];
+        t->owners[t->n_rows - 1].begins = wants && s->forcing;
+    }
 }
 
 static int in_order(const void *a, const void *b)

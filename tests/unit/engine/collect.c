@@ -82,6 +82,7 @@ static void put(void *ctx, const struct engine_event *ev)
         s->failed = ev->kind == ENGINE_FAILED;
         s->finish = ev->finish;
         s->closed_by_budget = ev->closed_by_budget;
+        s->closed_by_grammar = ev->closed_by_grammar;
         s->err = ev->err;
     }
     pthread_cond_broadcast(&c->news);
@@ -226,6 +227,7 @@ void collect_same(const struct collected *a, const struct collected *b)
     assert_int_equal(a->thinking_tokens, b->thinking_tokens);
     assert_int_equal(a->finish, b->finish);
     assert_int_equal(a->closed_by_budget, b->closed_by_budget);
+    assert_int_equal(a->closed_by_grammar, b->closed_by_grammar);
     assert_int_equal(a->n_tokens, b->n_tokens);
     for (size_t i = 0; i < a->n_tokens; i++) {
         assert_int_equal(a->tokens[i].id, b->tokens[i].id);

@@ -29,7 +29,7 @@ struct collected {
     struct engine_confidence confidence; /* the last event's */
     int64_t output_tokens, thinking_tokens, cached_tokens;
     int events, ends;
-    bool failed, closed_by_budget, answering;
+    bool failed, closed_by_budget, closed_by_grammar, answering;
     enum engine_finish finish;
     struct err err;
     uint64_t order;       /* its end's place among all ends, from 1 */

@@ -17,6 +17,9 @@
 
 #define PAGE_KV ((int64_t)kv_head_bytes(KV_F32, 16) * 2 * 2) /* 2 layers, 2 heads */
 
+/* Circles to guess in, forced text, choices; few tokens may be left to close it. */
+static const char pattern[] = "(abc abd (abe|abf) [0-9a-c]{0,3}(, |; and)){9,40}end\\.";
+static struct grammar *held;
 static char *tiny, *thinker; /* the second is asked to think and its prompt opens the thought */
 
 static int make_models(void **state)
@@ -46,6 +49,7 @@ static int make_models(void **state)
     assert_int_equal(file_write(thinker, buf_str(&bytes), &err), ERR_OK);
     buf_free(&bytes);
     gguf_make_free(&g);
+    assert_int_equal(grammar_open_regex(&held, str_from(pattern), &err), ERR_OK);
     log_set_level(LOG_ERROR);
     return 0;
 }
@@ -55,6 +59,7 @@ static int free_models(void **state)
     (void)state;
     mem_free(tiny);
     mem_free(thinker);
+    grammar_unref(held);
     log_set_level(LOG_INFO);
     return 0;
 }
@@ -144,6 +149,7 @@ static void sampled(uint64_t seq, char message[64], struct engine_params *p)
     p->frequency_penalty = seq % 8 == 6 ? 0.2f : 0;
     p->biases = liked;
     p->n_biases = seq % 4 == 1 ? ARRAY_LEN(liked) : 0;
+    p->grammar = seq % 3 == 1 ? held : NULL;
 }
 
 static void tokens_are_the_same(void **state)
@@ -198,6 +204,7 @@ static void bounded(uint64_t seq, char message[64], struct engine_params *p)
     p->frequency_penalty = seq % 3 ? 0 : 0.4f;
     p->biases = liked;
     p->n_biases = seq % 5 ? 0 : ARRAY_LEN(liked);
+    p->grammar = seq % 2 ? held : NULL;
 }
 
 static void forced_tokens_are_the_same(void **state)

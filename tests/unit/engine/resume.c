@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "collect.h"
+#include "grammar/grammar.h"
 #include "model/model.h"
 #include "test.h"
 
@@ -20,6 +21,9 @@
 #define PAGE_KV ((int64_t)kv_head_bytes(KV_F32, 16) * 2 * 2) /* 2 layers, 2 heads */
 #define BASE    500                                          /* the number of the run that is cut */
 
+static const char *const patterns[] = { "[a-z]{5}(, [a-z]+ (or|and) not){0,9}\\.",
+                                        "\\{\"name\":\"[^\"]*\",\"n\":[0-9]+\\}" };
+static struct grammar *grammars[ARRAY_LEN(patterns)];
 static char *tiny, *thinker; /* the second's prompt opens the thought */
 
 static int make_models(void **state)
@@ -48,6 +52,8 @@ static int make_models(void **state)
     assert_int_equal(file_write(thinker, buf_str(&bytes), &err), ERR_OK);
     buf_free(&bytes);
     gguf_make_free(&g);
+    for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
+        assert_int_equal(grammar_open_regex(&grammars[i], str_from(patterns[i]), &err), ERR_OK);
     log_set_level(LOG_ERROR);
     return 0;
 }
@@ -57,6 +63,8 @@ static int free_models(void **state)
     (void)state;
     mem_free(tiny);
     mem_free(thinker);
+    for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
+        grammar_unref(grammars[i]);
     log_set_level(LOG_INFO);
     return 0;
 }
@@ -291,7 +299,7 @@ static const struct {
 
 static const struct engine_bias liked[] = { { 70, 2 }, { 71, -100 } };
 
-static struct engine_params params_of(size_t i)
+static struct engine_params params_of(size_t i, bool held)
 {
     struct engine_params p = sampled(i, cases[i].tokens_max);
     p.think_tokens_max = cases[i].think_max;
@@ -302,6 +310,7 @@ static struct engine_params params_of(size_t i)
     p.frequency_penalty = i % 4 == 1 ? 0.3f : 0;
     p.biases = liked;
     p.n_biases = i % 3 == 1 ? ARRAY_LEN(liked) : 0;
+    p.grammar = held ? grammars[i % ARRAY_LEN(grammars)] : NULL;
     for (; p.n_stops < 2 && cases[i].stops[p.n_stops]; p.n_stops++)
         p.stops[p.n_stops] = str_from(cases[i].stops[p.n_stops]);
     return p;
@@ -311,10 +320,10 @@ static void models_go_on(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        for (int guesses = 0; guesses < 2; guesses++) {
-            struct engine_config cfg = local_config(cases[i].thinks ? thinker : tiny,
-                                                    guesses ? SPECULATION_LOOKUP : SPECULATION_OFF);
-            struct engine_params p = params_of(i);
+        for (int way = 0; way < 3; way++) { /* plain, with guesses, with those and a grammar */
+            struct engine_config cfg =
+                local_config(cases[i].thinks ? thinker : tiny, way ? SPECULATION_LOOKUP : SPECULATION_OFF);
+            struct engine_params p = params_of(i, way == 2);
             cut_everywhere(cfg, "abc abd", cases[i].thinks, &p);
         }
 }

@@ -23,8 +23,10 @@ static int32_t pick(struct sampler *s, const float *logits, size_t n, double tem
                     double min_p, double uniform)
 {
     struct logit_summary row;
-    kernels_scalar.summarize_logits(logits, n, sampler_top(temperature, top_p, min_p), &row);
-    return sampler_pick(s, logits, &row, temperature, top_p, min_p, uniform);
+    size_t k = sampler_top(temperature, top_p, min_p);
+    kernels_scalar.summarize_logits(logits, n, k, &row);
+    return sampler_pick(s, logits, &row, k == TOP_LOGITS && row.n_top < TOP_LOGITS, temperature, top_p, min_p,
+                        uniform);
 }
 
 struct entry {

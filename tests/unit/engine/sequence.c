@@ -155,9 +155,13 @@ static void run_case(const struct tokenizer *t, size_t i)
     encode("STOP", &sentence);
     p->tokens = (int64_t)p->ids.len;
     const struct ids *closing = reply_closing(format);
-    struct spelling spelling = {
-        t, put_text, scan, sentence.ptr, closing->len ? sentence.len : 0, closing->ptr, closing->len
-    };
+    struct spelling spelling = { .ctx = t,
+                                 .put = put_text,
+                                 .scan = scan,
+                                 .closing = sentence.ptr,
+                                 .n_closing = closing->len ? sentence.len : 0,
+                                 .markers = closing->ptr,
+                                 .n_markers = closing->len };
     struct sequence *s = sequence_open(1, p, &params);
     sequence_start(s, &spelling, format, &info);
     bool ended = false;

@@ -551,11 +551,54 @@ static void call_starts_are_found(void **state)
     tokenizer_close(t);
 }
 
+/* What may begin a thought behind the prompt and so much of the reply, and whether a head is being written. */
+static void beginnings_are_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source, *prompt, *reply;
+        bool opening, head;
+    } rows[] = {
+        { QWEN, "q", "", true, false },
+        { QWEN, "q", "\n\n", true, false },
+        { QWEN, "q", "a", false, false },
+        { QWEN, "q<think>", "", false, false },
+        { QWEN, "q", "<think>a</think>", false, false },
+        { QWEN, "q<think>\n\n</think>\n\n", "", false, false },
+        { QWEN, "<think>a</think>b", "", true, false }, /* an earlier turn's */
+        { "plain", "q", "", false, false },
+        { HARMONY, "<|start|>assistant", "", false, true },
+        { HARMONY, "<|start|>assistant", "<|channel|>final<|message|>", false, false },
+        { HARMONY, "<|start|>assistant", "<|channel|>analysis<|message|>a<|end|><|start|>", false, true },
+    };
+    struct tokenizer *t = open_tokenizer(ARRAY_LEN(markers));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct reply_format *f;
+        struct ids prompt = { 0 }, reply = { 0 };
+        struct reply_scan s = { 0 };
+        bool ends;
+        encode(t, rows[i].prompt, &prompt);
+        encode(t, rows[i].reply, &reply);
+        reply_format_open(&f, t, str_from(rows[i].source));
+        reply_scan_start(&s, f, &prompt);
+        for (size_t k = 0; k < reply.len; k++)
+            reply_scan_put(&s, reply.ptr[k], &ends);
+        int32_t want = rows[i].opening ? tokenizer_find(t, STR("<think>")) : -1;
+        if (reply_scan_opening(&s) != want || reply_scan_in_head(&s) != rows[i].head)
+            fail_msg("row %zu", i);
+        reply_scan_free(&s);
+        ids_free(&prompt);
+        ids_free(&reply);
+        reply_format_close(f);
+    }
+    tokenizer_close(t);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(replies_come_apart),           cmocka_unit_test(endless_headers_are_text),
-    cmocka_unit_test(thoughts_are_closed),          cmocka_unit_test(thoughts_are_skipped),
-    cmocka_unit_test(a_vocabulary_without_markers), cmocka_unit_test(calls_are_read),
-    cmocka_unit_test(scanned_calls_are_read),       cmocka_unit_test(calls_are_bounded),
-    cmocka_unit_test(call_starts_are_found),
+    cmocka_unit_test(beginnings_are_known),     cmocka_unit_test(replies_come_apart),
+    cmocka_unit_test(endless_headers_are_text), cmocka_unit_test(thoughts_are_closed),
+    cmocka_unit_test(thoughts_are_skipped),     cmocka_unit_test(a_vocabulary_without_markers),
+    cmocka_unit_test(calls_are_read),           cmocka_unit_test(scanned_calls_are_read),
+    cmocka_unit_test(calls_are_bounded),        cmocka_unit_test(call_starts_are_found),
 };
 TEST_GROUP(text_reply, tests)
