@@ -192,6 +192,12 @@ void engine_prompt_unref(struct engine_prompt *p)
     mem_free(p);
 }
 
+void engine_prompt_set_salt(struct engine_prompt *p, uint64_t salt)
+{
+    assert(atomic_load(&p->refs) == 1);
+    p->salt = salt;
+}
+
 int64_t engine_prompt_tokens(const struct engine_prompt *p)
 {
     return p->tokens;

@@ -203,6 +203,9 @@ enum err_code engine_prompt_open_text(struct engine_prompt **out, const struct e
 /* Token ids. ERR_INVALID_VALUE: one is not of the vocabulary; ERR_CONTEXT_LENGTH as above. */
 enum err_code engine_prompt_open_ids(struct engine_prompt **out, const struct engine *e, const int32_t *ids,
                                      size_t n, struct err *err);
+/* What is computed of a prompt is shared among prompts of one salt alone: neither cached_tokens nor time tell anything of another
+ * salt's. 0, as it is opened: shared by all of 0. Before the prompt is submitted or referenced again. */
+void engine_prompt_set_salt(struct engine_prompt *p, uint64_t salt);
 struct engine_prompt *engine_prompt_ref(struct engine_prompt *p);
 void engine_prompt_unref(struct engine_prompt *p); /* NULL is fine */
 int64_t engine_prompt_tokens(const struct engine_prompt *p);

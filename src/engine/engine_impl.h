@@ -40,8 +40,9 @@
 struct engine_prompt {
     atomic_int refs;
     int64_t tokens;
-    bool at_least;  /* tokens is a lower bound, and above the context already */
-    bool raw;       /* text or ids as they stand: markers in the reply are text like any other */
+    bool at_least; /* tokens is a lower bound, and above the context already */
+    bool raw;      /* text or ids as they stand: markers in the reply are text like any other */
+    uint64_t salt;
     struct ids ids; /* [tokens] */
     struct echo_script *script;
     void (*free_script)(struct echo_script *); /* echo; so that a prompt may outlive its engine */

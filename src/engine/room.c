@@ -6,7 +6,7 @@
  * and one page more for every running sequence has to be left, so that nobody steps back for it soon. While it runs,
  * a token's room is reserved before each step; batch.c says who steps back when there is none.
  *
- * Prompts that begin alike are read once. While a running sequence reads what another would read too, the other
+ * Prompts of one salt that begin alike are read once. While a running sequence reads what another would read too, the other
  * waits, then takes it over. Full pages are stored as they fill. Branches of one prompt share more than full
  * pages: all but the last token, which each has to read for its logits. For them the reader halts there for one moment and
  * stores its last, part-filled page as well. Nobody waits for somebody that waits, since only running sequences are
@@ -74,6 +74,8 @@ static int64_t common_beginning(const struct sequence *reader, const struct sequ
 {
     const struct ids *read = &reader->prompt->ids;
     int64_t shorter = (int64_t)read->len < n ? (int64_t)read->len : n, i = 0;
+    if (reader->prompt->salt != s->prompt->salt)
+        return 0;
     if (reader->prompt == s->prompt && s->out.len == 0)
         return shorter;
     while (i < shorter && read->ptr[i] == ids[i])
@@ -132,6 +134,7 @@ static bool take_room(struct engine *e, struct sequence *s, const int32_t *ids, 
         return false;
     struct err err;
     s->kv = kv_open(l->model);
+    kv_set_salt(s->kv, s->prompt->salt);
     int64_t found = kv_match(s->kv, ids, match_max(s));
     if (kv_reserve(s->kv, n - found, &err) ||
         pages_left(l) < spare) { /* pages of the tree count as used now */
@@ -150,7 +153,7 @@ enum admission room_admit(struct engine *e, struct sequence *s)
     if (s->refused_at == e->departures + 1) /* nobody has left since: it is still full */
         return ADMIT_FULL;
     const int32_t *ids = history_ids(e->local, s);
-    int64_t n = match_max(s), stored = kv_would_match(e->local->model, ids, n);
+    int64_t n = match_max(s), stored = kv_would_match(e->local->model, s->prompt->salt, ids, n);
     if (is_being_read(e, s, ids, n, stored))
         return ADMIT_LATER;
     if (!take_room(e, s, ids, stored)) {

@@ -160,7 +160,8 @@ static void page_publish(struct kv_pool *p, const struct kv *kv, size_t i, int64
     assert(p->refs[page] == 1);
     if (nearest.n > 0 && nearest.n == p->tree.nodes[nearest.page].n_tokens)
         page_forget(p, nearest.page);
-    kv_tree_insert(&p->tree, i ? kv->pages[i - 1] : KV_NO_PAGE, kv->tokens + i * KV_PAGE_TOKENS, n, page);
+    kv_tree_insert(&p->tree, i ? kv->pages[i - 1] : KV_NO_PAGE, kv->salt, kv->tokens + i * KV_PAGE_TOKENS, n,
+                   page);
     p->refs[page]++;
 }
 
@@ -174,6 +175,12 @@ struct kv *kv_open(struct model *m)
     return kv;
 }
 
+void kv_set_salt(struct kv *kv, uint64_t salt)
+{
+    assert(kv->len == 0);
+    kv->salt = salt;
+}
+
 /* Lets go of the pages from n on, the deepest first: see kv_tree.c on why. */
 static void pages_drop(struct kv *kv, size_t n)
 {
@@ -185,7 +192,7 @@ static void pages_drop(struct kv *kv, size_t n)
 
 static struct kv_found nearest_child(const struct kv *kv, size_t i, int64_t n)
 {
-    return kv_tree_find(&kv->model->kv_pool.tree, i ? kv->pages[i - 1] : KV_NO_PAGE,
+    return kv_tree_find(&kv->model->kv_pool.tree, i ? kv->pages[i - 1] : KV_NO_PAGE, kv->salt,
                         kv->tokens + i * KV_PAGE_TOKENS, n);
 }
 
@@ -285,14 +292,14 @@ struct match {
     struct kv_found part; /* a page of which n tokens are to be copied */
 };
 
-static struct match match_find(const struct kv_pool *p, const int32_t *ids, int64_t n)
+static struct match match_find(const struct kv_pool *p, uint64_t salt, const int32_t *ids, int64_t n)
 {
     struct match m = { .last = KV_NO_PAGE };
     size_t kept = 0; /* pages that would count as left no longer */
     assert(n >= 0);
     for (;;) {
         int64_t rest = n - (int64_t)m.whole * KV_PAGE_TOKENS;
-        m.part = kv_tree_find(&p->tree, m.last, ids + m.whole * KV_PAGE_TOKENS,
+        m.part = kv_tree_find(&p->tree, m.last, salt, ids + m.whole * KV_PAGE_TOKENS,
                               rest < KV_PAGE_TOKENS ? rest : KV_PAGE_TOKENS);
         kept += m.part.n && p->refs[m.part.page] == 1;
         if (m.part.n < KV_PAGE_TOKENS)
@@ -310,9 +317,9 @@ static int64_t match_tokens(const struct match *m)
     return (int64_t)m->whole * KV_PAGE_TOKENS + m->part.n;
 }
 
-int64_t kv_would_match(const struct model *m, const int32_t *ids, int64_t n)
+int64_t kv_would_match(const struct model *m, uint64_t salt, const int32_t *ids, int64_t n)
 {
-    struct match found = match_find(&m->kv_pool, ids, n);
+    struct match found = match_find(&m->kv_pool, salt, ids, n);
     return match_tokens(&found);
 }
 
@@ -330,7 +337,7 @@ int64_t kv_match(struct kv *kv, const int32_t *ids, int64_t n)
     struct kv_pool *p = &kv->model->kv_pool;
     assert(kv->len == 0);
     pages_drop(kv, 0);
-    struct match m = match_find(p, ids, n);
+    struct match m = match_find(p, kv->salt, ids, n);
     tables_grow(kv, m.whole + 1);
     uint32_t page = m.last;
     for (size_t i = m.whole; i-- > 0; page = p->tree.nodes[page].parent) {
@@ -361,6 +368,7 @@ struct kv *kv_fork(struct kv *kv)
     if (rest && pages_left(p) == 0)
         return NULL;
     struct kv *child = kv_open(kv->model);
+    child->salt = kv->salt;
     tables_grow(child, whole + 1);
     for (size_t i = 0; i < whole; i++) {
         page_ref(p, kv->pages[i]);

@@ -5,7 +5,8 @@
  * The children of a node are the nodes of a treap in the order of their tokens (Seidel and Aragon,
  * "Randomized Search Trees", 1996, with a mix of the page's number as the priority): of all siblings the one
  * that shares the longest beginning with a text stands next to the text's own place in that order, so one
- * descent finds it, exact match or not, in O(log siblings) comparisons.
+ * descent finds it, exact match or not, in O(log siblings) comparisons. Salts come before tokens in that order, so texts of different
+ * salts share nothing, and each salt has a tree of its own under the root.
  *
  * Invariants: - No node's tokens are the beginning of a sibling's: kv.c replaces the shorter by the longer.
  *               So a text is covered by at most one child, and covers at most one.
@@ -38,9 +39,15 @@ static uint32_t priority(uint32_t page)
     return x ^ x >> 16;
 }
 
-/* How many tokens agree. *order: the sign of (tokens - the node's), a beginning before what continues it. */
-static int64_t compare(const struct kv_node *node, const int32_t *tokens, int64_t n, int *order)
+/* How many tokens agree, none of another salt's. *order: the sign of (salt, tokens) - (the node's), a beginning before what
+ * continues it. */
+static int64_t compare(const struct kv_node *node, uint64_t salt, const int32_t *tokens, int64_t n,
+                       int *order)
 {
+    if (salt != node->salt) {
+        *order = salt < node->salt ? -1 : 1;
+        return 0;
+    }
     int64_t shorter = n < node->n_tokens ? n : node->n_tokens, i = 0;
     while (i < shorter && tokens[i] == node->tokens[i])
         i++;
@@ -56,14 +63,15 @@ static uint32_t *children_of(struct kv_tree *t, uint32_t parent)
     return parent == KV_NO_PAGE ? &t->children : &t->nodes[parent].children;
 }
 
-struct kv_found kv_tree_find(const struct kv_tree *t, uint32_t parent, const int32_t *tokens, int64_t n)
+struct kv_found kv_tree_find(const struct kv_tree *t, uint32_t parent, uint64_t salt, const int32_t *tokens,
+                             int64_t n)
 {
     assert(n >= 0 && n <= KV_PAGE_TOKENS);
     struct kv_found before = { KV_NO_PAGE, 0 }, after = before; /* the nearest on either side */
     uint32_t at = parent == KV_NO_PAGE ? t->children : t->nodes[parent].children;
     while (at != KV_NO_PAGE) {
         int order;
-        struct kv_found here = { at, compare(&t->nodes[at], tokens, n, &order) };
+        struct kv_found here = { at, compare(&t->nodes[at], salt, tokens, n, &order) };
         if (order >= 0)
             before = here, at = t->nodes[at].right;
         else
@@ -81,14 +89,14 @@ static void sibling_add(struct kv_tree *t, uint32_t *top, uint32_t page)
     int order;
     while (*link != KV_NO_PAGE && priority(*link) > priority(page)) {
         struct kv_node *at = &t->nodes[*link];
-        compare(at, node->tokens, node->n_tokens, &order);
+        compare(at, node->salt, node->tokens, node->n_tokens, &order);
         link = order < 0 ? &at->left : &at->right;
     }
     uint32_t rest = *link, *left = &node->left, *right = &node->right;
     *link = page;
     while (rest != KV_NO_PAGE) {
         struct kv_node *at = &t->nodes[rest];
-        compare(at, node->tokens, node->n_tokens, &order);
+        compare(at, node->salt, node->tokens, node->n_tokens, &order);
         if (order < 0) {
             *right = rest;
             right = &at->left;
@@ -110,7 +118,7 @@ static void sibling_remove(struct kv_tree *t, uint32_t *top, uint32_t page)
     while (*link != page) {
         int order;
         struct kv_node *at = &t->nodes[*link];
-        compare(at, node->tokens, node->n_tokens, &order);
+        compare(at, node->salt, node->tokens, node->n_tokens, &order);
         link = order < 0 ? &at->left : &at->right;
     }
     while (left != KV_NO_PAGE && right != KV_NO_PAGE) {
@@ -129,13 +137,16 @@ static void sibling_remove(struct kv_tree *t, uint32_t *top, uint32_t page)
 
 /* --- nodes ---------------------------------------------------------------------------------------------- */
 
-void kv_tree_insert(struct kv_tree *t, uint32_t parent, const int32_t *tokens, int64_t n, uint32_t page)
+void kv_tree_insert(struct kv_tree *t, uint32_t parent, uint64_t salt, const int32_t *tokens, int64_t n,
+                    uint32_t page)
 {
     struct kv_node *node = &t->nodes[page];
     assert(n > 0 && n <= KV_PAGE_TOKENS);
     assert(node->n_tokens == 0);
-    assert(parent == KV_NO_PAGE || t->nodes[parent].n_tokens == KV_PAGE_TOKENS);
-    *node = (struct kv_node){ .parent = parent,
+    assert(parent == KV_NO_PAGE ||
+           (t->nodes[parent].n_tokens == KV_PAGE_TOKENS && t->nodes[parent].salt == salt));
+    *node = (struct kv_node){ .salt = salt,
+                              .parent = parent,
                               .children = KV_NO_PAGE,
                               .left = KV_NO_PAGE,
                               .right = KV_NO_PAGE,

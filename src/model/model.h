@@ -66,7 +66,9 @@ const struct vocabulary *model_vocabulary(const struct model *m); /* lives as lo
  * page too, which is not in the tree before it is full or closed. Its logits are theirs too. Sequences that
  * share pages stand next to each other in a step's rows: attention then reads the pages once.
  */
-struct kv *kv_open(struct model *m); /* empty: no pages yet */
+struct kv *kv_open(struct model *m); /* empty: no pages yet; salt 0 */
+/* Of an empty kv: it shares pages with sequences of the same salt alone, and a fork has its salt. */
+void kv_set_salt(struct kv *kv, uint64_t salt);
 /* Gives its pages back; their tokens stay in the tree for as long as there is room. NULL is fine. */
 void kv_close(struct kv *kv);
 int64_t kv_len(const struct kv *kv); /* tokens stored */
@@ -75,7 +77,7 @@ int64_t kv_len(const struct kv *kv); /* tokens stored */
  * free. Room that was reserved is given back. */
 int64_t kv_match(struct kv *kv, const int32_t *ids, int64_t n);
 /* What kv_match would find now, without taking anything; not a use. */
-int64_t kv_would_match(const struct model *m, const int32_t *ids, int64_t n);
+int64_t kv_would_match(const struct model *m, uint64_t salt, const int32_t *ids, int64_t n);
 /* Makes room for n more tokens, giving up unused pages of the tree where needed; all or nothing, and room is
  * kept until it is used. ERR_BUSY: the pool is full of pages in use; ERR_CONTEXT_LENGTH: too long. */
 enum err_code kv_reserve(struct kv *kv, int64_t n, struct err *err);

@@ -214,6 +214,7 @@ void vocabulary_free(struct vocabulary *v);
  */
 #define KV_NO_PAGE UINT32_MAX
 struct kv_node {
+    uint64_t salt;             /* whose sequences may share it; that of its parent */
     uint32_t parent, children; /* KV_NO_PAGE: the root; none. children: the top of their search tree */
     uint32_t left, right;      /* in the search tree of its siblings */
     uint32_t older, newer;     /* in the list of kept pages */
@@ -233,10 +234,12 @@ struct kv_found {
 };
 
 void kv_tree_init(struct kv_tree *t, struct kv_node *nodes); /* nodes are all zero */
-/* The child of parent that begins with the most of tokens[0 .. n), n <= 64. */
-struct kv_found kv_tree_find(const struct kv_tree *t, uint32_t parent, const int32_t *tokens, int64_t n);
+/* The child of parent that has this salt and begins with the most of tokens[0 .. n), n <= 64. */
+struct kv_found kv_tree_find(const struct kv_tree *t, uint32_t parent, uint64_t salt, const int32_t *tokens,
+                             int64_t n);
 /* No child of parent may begin with these tokens, nor be a beginning of them. */
-void kv_tree_insert(struct kv_tree *t, uint32_t parent, const int32_t *tokens, int64_t n, uint32_t page);
+void kv_tree_insert(struct kv_tree *t, uint32_t parent, uint64_t salt, const int32_t *tokens, int64_t n,
+                    uint32_t page);
 void kv_tree_remove(struct kv_tree *t, uint32_t page); /* a kept page without children */
 void kv_tree_keep(struct kv_tree *t, uint32_t page);   /* its last sequence let go: the newest in the list */
 void kv_tree_hold(struct kv_tree *t, uint32_t page);   /* a sequence took it: leaves the list */
@@ -265,6 +268,7 @@ struct kv_pool {
 
 struct kv {
     struct model *model;
+    uint64_t salt;
     uint32_t *pages; /* pages[i] holds tokens 64 i ... */
     size_t n_pages, cap_pages;
     int32_t *tokens; /* [len], room for cap_pages * 64 */

@@ -238,6 +238,46 @@ static void the_same_prompt_again_is_cached(void **state)
     collect_close(c);
 }
 
+/* Another owner's prompt is never met: not when it is stored, not while it is read, and no owner waits for another. */
+static void owners_share_nothing(void **state)
+{
+    (void)state;
+    enum { OWNERS = 4, EACH = 2, LENGTH = 300 };
+    struct collector *c = open_batch(OWNERS * EACH + 1);
+    struct engine_params params = sampled(3, 20);
+    struct engine_prompt *p[OWNERS];
+    block(c);
+    struct engine_stats before = collect_stats(c);
+    for (uint64_t owner = 0; owner < OWNERS; owner++) {
+        p[owner] = prompt_of(c, 1, LENGTH, LENGTH);
+        engine_prompt_set_salt(p[owner], owner);
+        for (uint64_t i = 0; i < EACH; i++)
+            collect_submit(c, owner * EACH + i, p[owner], &params);
+    }
+    collect_go_on(c);
+    for (uint64_t seq = 0; seq < OWNERS * EACH; seq++)
+        collect_same(collect_wait(c, 0), collect_wait(c, seq));
+    for (uint64_t owner = 0; owner < OWNERS; owner++) {
+        int64_t cached = 0;
+        for (uint64_t i = 0; i < EACH; i++)
+            cached += c->seqs[owner * EACH + i].cached_tokens;
+        assert_int_equal(cached, (EACH - 1) * (LENGTH - 1));
+        collect_submit(c, 100 + owner, p[owner], &params); /* and later it finds its own */
+        assert_int_equal(collect_wait(c, 100 + owner)->cached_tokens, LENGTH - 1);
+    }
+    assert_int_equal(collect_stats(c).cached - before.cached, OWNERS * EACH * (LENGTH - 1));
+    struct engine_prompt *stranger = prompt_of(c, 1, LENGTH, LENGTH);
+    engine_prompt_set_salt(stranger, 99);
+    collect_submit(c, 200, stranger, &params);
+    assert_int_equal(collect_wait(c, 200)->cached_tokens, 0);
+    collect_same(&c->seqs[0], &c->seqs[200]);
+    engine_prompt_unref(stranger);
+    for (uint64_t owner = 0; owner < OWNERS; owner++)
+        engine_prompt_unref(p[owner]);
+    unblock(c);
+    collect_close(c);
+}
+
 /* --- memory -------------------------------------------------------------------------------------------- */
 
 static void compare_with_alone(struct collector *c, struct engine_config cfg, uint64_t sequences,
@@ -602,6 +642,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(clients_share_a_beginning),
     cmocka_unit_test(a_reader_may_go_away),
     cmocka_unit_test(the_same_prompt_again_is_cached),
+    cmocka_unit_test(owners_share_nothing),
     cmocka_unit_test(who_steps_back_goes_on_exactly),
     cmocka_unit_test(a_large_one_gets_through),
     cmocka_unit_test(cancels_find_those_that_stepped_back),

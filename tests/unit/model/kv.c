@@ -20,7 +20,7 @@ static void write_text(int32_t *ids, int64_t n, int32_t text, int64_t common)
 static struct kv *run(struct model *m, const int32_t *ids, int64_t n, int64_t want_match)
 {
     struct kv *kv = kv_open(m);
-    assert_int_equal(kv_would_match(m, ids, n), want_match);
+    assert_int_equal(kv_would_match(m, 0, ids, n), want_match);
     assert_int_equal(kv_match(kv, ids, n), want_match);
     assert_int_equal(kv_reserve(kv, n - want_match, NULL), ERR_OK);
     kv_make_step(kv, ids + want_match, n - want_match);
@@ -129,6 +129,37 @@ static void a_beginning_is_found_to_the_token(void **state)
     }
 }
 
+/* The same tokens under another salt are another text: while they are computed, when they are stored, in a fork. */
+static void salts_share_nothing(void **state)
+{
+    (void)state;
+    static const uint64_t salts[] = { 7, 0, UINT64_MAX, 8 };
+    int32_t ids[300];
+    write_text(ids, 300, 1, 0);
+    FOR_TYPES(type)
+    {
+        struct model *m = kv_make_open(type, 99, 1024);
+        for (size_t round = 0; round < 2; round++)
+            for (size_t i = 0; i < ARRAY_LEN(salts); i++) {
+                struct kv *kv = kv_open(m), *fork;
+                int64_t want = round ? 150 : 0;
+                kv_set_salt(kv, salts[i]);
+                assert_int_equal(kv_would_match(m, salts[i], ids, 200), want);
+                assert_int_equal(kv_match(kv, ids, 200), want);
+                assert_int_equal(kv_reserve(kv, 150 - want, NULL), ERR_OK);
+                kv_make_step(kv, ids + want, 150 - want);
+                kv_make_check(kv);
+                assert_int_equal(kv_would_match(m, salts[i] + 1000, ids, 200), 0);
+                fork = kv_fork(kv);
+                kv_close(kv);
+                kv_close(fork);
+            }
+        assert_int_equal(usage_of(m).hits, 4 * 150);
+        assert_int_equal(usage_of(m).pages_kept, 4 * 3);
+        kv_make_close(m);
+    }
+}
+
 /* Thirty-two branches of a prompt of 512 tokens hold its eight pages once. */
 static void branches_share_the_pages_of_their_prompt(void **state)
 {
@@ -218,16 +249,16 @@ static void the_least_recently_used_goes_first(void **state)
     struct kv *held = kv_open(m);
     assert_int_equal(kv_reserve(held, 5 * PAGE, NULL), ERR_OK); /* four were free */
     assert_int_equal(usage_of(m).evicted, 1);
-    assert_int_equal(kv_would_match(m, a, 200), 128);
-    assert_int_equal(kv_would_match(m, b, 200), 192);
+    assert_int_equal(kv_would_match(m, 0, a, 200), 128);
+    assert_int_equal(kv_would_match(m, 0, b, 200), 192);
     assert_int_equal(kv_reserve(held, 7 * PAGE, NULL), ERR_OK);
-    assert_int_equal(kv_would_match(m, a, 200), 128);
-    assert_int_equal(kv_would_match(m, b, 200), 64);
+    assert_int_equal(kv_would_match(m, 0, a, 200), 128);
+    assert_int_equal(kv_would_match(m, 0, b, 200), 64);
 
     struct kv *kv = kv_open(m); /* a is taken: two pages, one left */
     assert_int_equal(kv_match(kv, a, 128), 128);
     assert_int_equal(kv_reserve(kv, 1, NULL), ERR_OK);
-    assert_int_equal(kv_would_match(m, b, 200), 0);
+    assert_int_equal(kv_would_match(m, 0, b, 200), 0);
     struct err err = { 0 };
     assert_int_equal(kv_reserve(kv, PAGE + 1, &err), ERR_BUSY);
     assert_int_equal(usage_of(m).evicted, 4);
@@ -248,7 +279,7 @@ static void a_copy_needs_a_page(void **state)
     kv_close(run(m, ids, 100, 0));
     struct kv *held = kv_open(m), *kv = kv_open(m);
     assert_int_equal(kv_reserve(held, PAGE, NULL), ERR_OK);
-    assert_int_equal(kv_would_match(m, ids, 100), 64); /* the page of the 36 is the only one left */
+    assert_int_equal(kv_would_match(m, 0, ids, 100), 64); /* the page of the 36 is the only one left */
     assert_int_equal(kv_match(kv, ids, 100), 64);
     assert_int_equal(kv_reserve(kv, 36, NULL), ERR_OK);
     kv_make_step(kv, ids + 64, 36);
@@ -342,7 +373,7 @@ static void tokens_are_taken_back(void **state)
             assert_int_equal(usage_of(m).pages_used, (len + PAGE - 1) / PAGE);
             kv_make_check(kv);
             kv_make_check_pool(m, &kv, 1);
-            assert_int_equal(kv_would_match(m, ids, 150), 128); /* whole pages stay in the tree */
+            assert_int_equal(kv_would_match(m, 0, ids, 150), 128); /* whole pages stay in the tree */
             assert_int_equal(kv_reserve(kv, 200 - len, NULL), ERR_OK);
             kv_make_step(kv, other + len, 200 - len);
             kv_make_check(kv);
@@ -384,8 +415,8 @@ static int height(const struct kv_tree *t, uint32_t page)
     return 1 + (left > right ? left : right);
 }
 
-/* Thousands of beginnings under one parent are each found, and go one by one in the order of their last use.
- * */
+/* Thousands of beginnings under one parent are each found, whatever their salts, and go one by one in the order of their
+ * last use. */
 static void many_siblings_are_found(void **state)
 {
     (void)state;
@@ -394,6 +425,7 @@ static void many_siblings_are_found(void **state)
     int32_t ids[50];
     for (int32_t i = 0; i < SIBLINGS; i++) {
         struct kv *kv = kv_open(m);
+        kv_set_salt(kv, (uint64_t)i % 3);
         write_sibling(ids, i, SIBLINGS);
         assert_int_equal(kv_reserve(kv, 50, NULL), ERR_OK);
         for (int t = 0; t < 50; t++)
@@ -408,9 +440,9 @@ static void many_siblings_are_found(void **state)
         assert_true(height(&m->kv_pool.tree, m->kv_pool.tree.children) < 40); /* log2(3000) is 11.6 */
         for (int32_t i = 0; i < SIBLINGS; i += n ? 19 : 1) {
             write_sibling(ids, i, SIBLINGS);
-            assert_int_equal(kv_would_match(m, ids, 50) == 50, i >= evicted);
+            assert_int_equal(kv_would_match(m, (uint64_t)i % 3, ids, 50) == 50, i >= evicted);
             ids[40] = 8;
-            assert_int_equal(kv_would_match(m, ids, 50) == 40, i >= evicted);
+            assert_int_equal(kv_would_match(m, (uint64_t)i % 3, ids, 50) == 40, i >= evicted);
         }
     }
     kv_close(kv);
@@ -422,6 +454,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_context_binds),
     cmocka_unit_test(a_pool_that_cannot_be_is_refused),
     cmocka_unit_test(a_beginning_is_found_to_the_token),
+    cmocka_unit_test(salts_share_nothing),
     cmocka_unit_test(branches_share_the_pages_of_their_prompt),
     cmocka_unit_test(twins_become_one),
     cmocka_unit_test(a_conversation_goes_on),
