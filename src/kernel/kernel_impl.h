@@ -26,8 +26,11 @@ extern const struct kernels kernels_attend_neon;
 /* Blocks of activations whose largest is below this count as zeroes: 127 / max stays finite. */
 #define ACTS_TINY 0x1p-100f
 
-/* Complete unrolling of the tiles' small loops, so that their sums stay in registers. */
-#if defined(__clang__)
+/* Complete unrolling of the tiles' small loops, so that their sums stay in registers. Under the sanitizers gcc finds loops that
+ * it cannot annotate, and speed is nothing there. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
