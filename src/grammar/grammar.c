@@ -76,8 +76,11 @@ enum err_code grammar_from(struct grammar **out, struct builder *b, size_t start
                            struct err *err)
 {
     struct program *p;
+    bool left;
     *out = NULL;
-    enum err_code code = program_make(&p, b, start, unsatisfiable, err);
+    enum err_code code = program_make(&p, b, start, unsatisfiable, &left, err);
+    if (left && (code = turn_left_recursion(b, err)) == ERR_OK)
+        code = program_make(&p, b, start, unsatisfiable, &left, err);
     builder_close(b);
     if (code)
         return code;

@@ -662,7 +662,8 @@ static enum err_code check(const struct writer *w, enum err_code code, struct er
     return ERR_OK;
 }
 
-static enum err_code analyse(struct program *p, struct writer *w, enum err_code code, struct err *err)
+static enum err_code analyse(struct program *p, struct writer *w, enum err_code code, bool *left,
+                             struct err *err)
 {
     uint32_t culprit;
     measure(p);
@@ -672,7 +673,8 @@ static enum err_code analyse(struct program *p, struct writer *w, enum err_code 
     if (program_need(p, p->rules[p->start].start) > GRAMMAR_STACK_MAX)
         return err_set(err, code, NULL, "Even the shortest text nests more than %d rules.",
                        GRAMMAR_STACK_MAX);
-    if (!program_order(p, &culprit))
+    *left = !program_order(p, &culprit);
+    if (*left)
         return err_set(err, code, NULL, "Rule %s begins with a call of itself.",
                        culprit < w->b->n_rules ? w->b->rules[culprit].name : "of a repeat");
     program_mark_plain(p);
@@ -681,11 +683,12 @@ static enum err_code analyse(struct program *p, struct writer *w, enum err_code 
 }
 
 enum err_code program_make(struct program **out, struct builder *b, size_t start, enum err_code code,
-                           struct err *err)
+                           bool *left, struct err *err)
 {
     struct program *p = mem_zalloc(sizeof *p);
     struct writer w = { .p = p, .b = b, .budget = { DFA_WORK_MAX, DFA_CELLS_MAX } };
     enum err_code failed = check(&w, code, err);
+    *left = false;
     if (failed)
         goto out;
     for (size_t r = 0; r < b->n_rules; r++) {
@@ -701,7 +704,7 @@ enum err_code program_make(struct program **out, struct builder *b, size_t start
         place_dfas(&w);
     failed = check(&w, code, err);
     if (!failed)
-        failed = analyse(p, &w, code, err);
+        failed = analyse(p, &w, code, left, err);
 out:
     mem_free(w.rule_of);
     mem_free(w.weight);

@@ -76,9 +76,11 @@ struct program {
     unsigned n_classes;
 };
 
-/* ERR_OK, or code with what is wrong. The builder stays the caller's. */
+/* ERR_OK, or code with what is wrong. The builder stays the caller's. *left: it is that a rule begins with itself. */
 enum err_code program_make(struct program **out, struct builder *b, size_t start, enum err_code code,
-                           struct err *err);
+                           bool *left, struct err *err);
+/* Rewrites the rules so that none begins with itself. */
+enum err_code turn_left_recursion(struct builder *b, struct err *err);
 void program_free(struct program *p); /* NULL is fine */
 
 /* Which rule's dfa a place is in, and the position there. */

@@ -110,7 +110,8 @@ static void patterns_mean_what_they_say(void **state)
         struct grammar *g;
         struct err err = { 0 };
         const struct node *x;
-        enum err_code code = regex_node(&x, b, str_from(rows[i].pattern), rows[i].flavour, rows[i].search, &err);
+        enum err_code code =
+            regex_node(&x, b, str_from(rows[i].pattern), rows[i].flavour, rows[i].search, &err);
         if (code)
             fail_msg("%s: %s", rows[i].pattern, err.message);
         size_t start = rule_new(b, "pattern");
