@@ -10,7 +10,9 @@
  * Ownership: both are reference-counted; a matcher holds a reference to each.
  * Errors:    ERR_INVALID_SCHEMA (code invalid_json_schema) names the keyword and its path; ERR_INVALID_VALUE for a grammar's
  *            or a pattern's own fault, with its line or offset.
- * Bounds:    compiling takes at most GRAMMAR_NODES_MAX nodes and GRAMMAR_BYTES_MAX of memory, whatever the input is.
+ * Bounds:    compiling takes at most GRAMMAR_NODES_MAX nodes and GRAMMAR_BYTES_MAX of memory, whatever the input is. Texts may nest 1,000
+ *            calls deep. A repeat whose counts stay apart ((a|aa){300,600}) is followed in at most 256 of them at a time: then
+ *            less is offered than the grammar allows, never anything else.
  */
 #ifndef THINKD_GRAMMAR_GRAMMAR_H
 #define THINKD_GRAMMAR_GRAMMAR_H
@@ -73,7 +75,8 @@ void matcher_close(struct matcher *m);                 /* NULL is fine */
 struct matcher *matcher_copy(const struct matcher *m); /* stands where m stands */
 
 /* The tokens that may come next: bit id % 64 of word id / 64; [words] = (tokenizer_size + 63) / 64. Tokens that end a
- * turn are allowed where the text may end here. At least one bit is set in every state that can be reached. Valid until the next call that
+ * turn are allowed where the text may end here. At least one bit is set in every state that can be reached, if the
+ * vocabulary has every byte. Valid until the next call that
  * takes m; shared with other matchers, so read-only. */
 const uint64_t *matcher_mask(struct matcher *m, size_t *words);
 bool matcher_allows(const struct matcher *m, int32_t id); /* the bit of one token, without the mask */
@@ -85,7 +88,7 @@ bool matcher_may_end(const struct matcher *m); /* the text so far is whole */
 bool matcher_over(const struct matcher *m);    /* it is whole, and no byte may follow */
 /* What must come next whatever the model says: appends the forced bytes up to the next choice. */
 void matcher_forced(const struct matcher *m, struct buf *out);
-/* A shortest text that makes the text so far whole, by bytes; false: there is none within max bytes. */
+/* A shortest text that makes the text so far whole, by bytes, a control token by its name; false: there is none within max bytes. */
 bool matcher_closing(const struct matcher *m, size_t max, struct buf *out);
 
 #endif

@@ -18,7 +18,7 @@
 
 #include "grammar/program.h"
 
-#define COUNTS_MAX 64 /* counts that one repeat may have at the same time; see stack.c */
+#define COUNTS_MAX 256 /* counts that one repeat may have at the same time; see stack.c */
 
 struct stack;
 

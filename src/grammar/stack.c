@@ -4,8 +4,8 @@
  * Two ways to read a text that return to one place with different stacks below become one frame with both stacks joined, and so on
  * down; what may follow is the same. Of two counts of one repeat over the same stack, one is left out when all that may follow it may
  * follow the other too: past the minimum the lower one is the better, and without a maximum the higher. What is left are counts that a pattern
- * like (a|aa){20,40} really keeps apart. There may be COUNTS_MAX of them; past that the highest are let go, so that a hostile
- * pattern cannot make a step take seconds. What is then offered is less than the grammar allows, and still nothing else.
+ * like (a|aa){20,40} really keeps apart. There may be COUNTS_MAX of them; past that the lowest, furthest from their end, are let
+ * go, so that a hostile pattern cannot make a step take seconds. What is then offered is less than the grammar allows, and still nothing else.
  */
 #include "grammar/space.h"
 
@@ -53,13 +53,18 @@ static bool covers(const struct program *p, const struct frame *x, const struct 
     return x->count < y->count && x->count >= i->min;
 }
 
+/* Whether one of the frames of this repeat, by count, covers frames[at]. The likely ones first: usually all stand over one stack. */
 static bool covered(const struct program *p, const struct frame *frames, uint32_t n, uint32_t at)
 {
-    for (uint32_t i = at; i-- > 0 && frames[i].pc == frames[at].pc;)
-        if (covers(p, &frames[i], &frames[at]))
-            return true;
-    for (uint32_t i = at + 1; i < n && frames[i].pc == frames[at].pc; i++)
-        if (covers(p, &frames[i], &frames[at]))
+    const struct instr *i = &p->code[frames[at].pc];
+    if (i->max == COUNT_ENDLESS) {
+        for (uint32_t k = n; k-- > at + 1;)
+            if (covers(p, &frames[k], &frames[at]))
+                return true;
+        return false;
+    }
+    for (uint32_t k = at; k-- > 0 && frames[k].count >= i->min;)
+        if (covers(p, &frames[k], &frames[at]))
             return true;
     return false;
 }
@@ -81,22 +86,32 @@ static uint32_t merge(struct space *s, struct frame *frames, uint32_t n)
     return m;
 }
 
+/* The frames of one place that are kept, from the start of frames. */
+static uint32_t thin_counts(const struct program *p, struct frame *frames, uint32_t n)
+{
+    uint32_t kept = 0;
+    bool *drop = mem_array(n, sizeof *drop);
+    for (uint32_t i = 0; i < n; i++)
+        drop[i] = covered(p, frames, n, i);
+    for (uint32_t i = 0; i < n; i++)
+        if (!drop[i])
+            frames[kept++] = frames[i];
+    mem_free(drop);
+    if (kept > COUNTS_MAX)
+        memmove(frames, frames + kept - COUNTS_MAX, COUNTS_MAX * sizeof *frames);
+    return kept < COUNTS_MAX ? kept : COUNTS_MAX;
+}
+
 static uint32_t thin(const struct program *p, struct frame *frames, uint32_t n)
 {
-    bool drop[2 * COUNTS_MAX];
     uint32_t m = 0;
     for (uint32_t from = 0, to; from < n; from = to) {
         to = from + 1;
         while (to < n && frames[to].pc == frames[from].pc)
             to++;
-        uint32_t kept = to - from < ARRAY_LEN(drop) ? to - from : (uint32_t)ARRAY_LEN(drop);
-        for (uint32_t i = 0; i < kept; i++)
-            drop[i] = kept > 1 && covered(p, frames + from, kept, i);
-        for (uint32_t i = 0, taken = 0; i < kept && taken < COUNTS_MAX; i++)
-            if (!drop[i]) {
-                frames[m++] = frames[from + i];
-                taken++;
-            }
+        uint32_t kept = to - from == 1 ? 1 : thin_counts(p, frames + from, to - from);
+        memmove(frames + m, frames + from, kept * sizeof *frames);
+        m += kept;
     }
     return m;
 }
