@@ -157,6 +157,8 @@ struct tokenizer *test_tokenizer(const char *const *words, size_t n_words, const
             tokens[i] = STR("</s>");
         else
             tokens[i] = str_from(i < 257 + n_words ? words[i - 257] : controls[i - 257 - n_words]);
+        if (types[i] == TOKEN_NORMAL && tokens[i].ptr[0] == '<' && tokens[i].ptr[tokens[i].len - 1] == '>')
+            types[i] = TOKEN_USER_DEFINED;
     }
     struct vocabulary v = { .model = STR("llama"),
                             .tokens = tokens,

@@ -16,7 +16,8 @@ bool reference_matches(struct builder *b, size_t start, struct str text);
 /* The rules, for whoever looks for what failed. */
 void reference_print(struct builder *b, struct buf *out);
 
-/* A vocabulary of all bytes (id of byte b is b), the words, then the control tokens; id 256 ends a turn. Caller closes. */
+/* An SPM vocabulary of all bytes (id of byte b is b), the words from id 257 on (in angle brackets: user-defined), then the control
+ * tokens; id 256 ends a turn. Caller closes. */
 struct tokenizer *test_tokenizer(const char *const *words, size_t n_words, const char *const *controls,
                                  size_t n_controls);
 
