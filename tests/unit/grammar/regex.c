@@ -51,6 +51,7 @@ static const struct row rows[] = {
     { REGEX_ECMA, true, "^[^]$", { "a", "\n" }, { "|" } },
     { REGEX_ECMA, true, "^\\/\\.\\@$", { "/.@" }, { "|a" } },
     { REGEX_ECMA, true, "^(?:\\w+\\s?){3,4}$", { "a b c", "abc", "ab cd e f" }, { "a b c d |e", "|", "ab|" } },
+    { REGEX_ECMA, true, "^(a|aa){3,}$", { "aaa", "aaaa", "aaaaaaaaaaaaa" }, { "aa|", "aaa|b" } },
     { REGEX_ECMA, true, "^(a|aa){3,4}$", { "aaa", "aaaaaaaa" }, { "aa|", "aaaaaaaa|a" } },
 };
 

@@ -15,7 +15,7 @@ static struct grammar_vocab *vocab;
 
 static int open_vocab(void **state)
 {
-    static const char *const words[] = { "ab", "ba", "],[", "\":", "aaaaaaaa" };
+    static const char *const words[] = { "ab", "ba", "],[", "\":", "aaaaaaaa", "aa\"" };
     (void)state;
     tokenizer = test_tokenizer(words, ARRAY_LEN(words), NULL, 0);
     grammar_vocab_open(&vocab, tokenizer);

@@ -173,7 +173,8 @@ static const char *const grammars[] = {
     "pair: STRING \":\" value\n%import common.ESCAPED_STRING -> STRING\n%import common.NUMBER\n%import "
     "common.WS\n%ignore WS\n",
     "start: \"\\\"\" /[^\"\\\\\\x00-\\x1f]{0,300}/ \"\\\"\"\n",
-    "start: \"\\\"\" /[^\"\\\\\\x00-\\x1f]{2,6}/ \"\\\"\"\n",
+    "start: \"\\\"\" /[^\"\\\\\\x00-\\x1f]{17,24}/ \"\\\"\"\n",
+    "start: \"\\\"\" /[^\"\\\\\\x00-\\x1f]{17}[a-z]+/ \"\\\"\"\n",
     "start: /[A-Z][a-z]+( \\p{L}+){2,5}[.!?]/\n",
     "start: (STEP \"\\n\")~1..40\nSTEP: /[0-9]+\\. .{1,80}/\n",
 };
