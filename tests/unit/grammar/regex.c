@@ -162,9 +162,25 @@ static void json_images_have_one_spelling(void **state)
     grammar_unref(g);
 }
 
+static void each_character_is_spelled_as_json_writes_it(void **state)
+{
+    struct row row = { .pattern = "the image of a text" };
+    struct builder *b = builder_open();
+    struct grammar *g;
+    struct err err;
+    (void)state;
+    size_t start = rule_new(b, "string");
+    const struct node *text = node_text(b, STR("\b\f\n\r\t\"\\/\x01\x1f\x7f\xC3\xA9"));
+    rule_define(b, start, node_json_image(b, text));
+    assert_int_equal(grammar_from(&g, b, start, ERR_INVALID_SCHEMA, &err), ERR_OK);
+    check_text(g, &row, "\\b\\f\\n\\r\\t\\\"\\\\/\\u0001\\u001f\x7f\xC3\xA9");
+    grammar_unref(g);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(patterns_mean_what_they_say, open_vocab, close_vocab),
     cmocka_unit_test(what_is_not_regular_is_refused_by_name),
+    cmocka_unit_test_setup_teardown(each_character_is_spelled_as_json_writes_it, open_vocab, close_vocab),
     cmocka_unit_test_setup_teardown(json_images_have_one_spelling, open_vocab, close_vocab),
 };
 TEST_GROUP(grammar_regex, tests)
