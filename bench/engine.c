@@ -2,7 +2,7 @@
  * engine.c - what the engine does in a second, measured through its front door.
  *
  *     engine MODEL [--work NAME] [--prefix N] [--new N] [--branches N] [--runs N] [--threads N] [--kv f16|q8_0|f32]
- *            [--cpu-mask NAMES] [--seed N] [--temperature X] [--speculation off|lookup]
+ *            [--cpu-mask NAMES] [--seed N] [--temperature X] [--speculation off|lookup] [--grammar PATTERN]
  *
  * Speculation is off unless asked for: greedy text of random weights runs in circles, which is what lookup guesses best,
  * and no gate is to be reached that way.
@@ -10,6 +10,8 @@
  * Works: prefill (a prompt of `prefix` tokens, up to its first token), stream (one sequence of `new` tokens behind a few),
  * branches (`branches` sequences of `new` tokens that share a prompt of `prefix`), first (the same, one token each: how long
  * each waits). Prompts are random ids, other ones in every run, so that nothing is found in the cache but what branches share.
+ *
+ * A grammar is a regular expression of the answers; one that has forced text gets tokens that nobody computed.
  *
  * One line of JSON a run. prefill_s ends when the last sequence has its first token, decode_s from there to the end of all;
  * decode_per_s counts the tokens of that second part, so a branch that began early gains nothing. Memory at the end of the
@@ -23,6 +25,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "grammar/grammar.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -116,6 +119,7 @@ struct asked {
     const char *work;
     int64_t prefix, new_tokens, branches, runs, seed;
     double temperature;
+    struct grammar *grammar; /* NULL: none */
     struct engine_config cfg;
 };
 
@@ -199,6 +203,7 @@ static int run_once(const struct asked *a, struct engine *e, struct tally *t, ui
         .tokens_max = a->new_tokens,
         .think_tokens_max = -1,
         .ignore_eos = true,
+        .grammar = a->grammar,
     };
     tally_start(t, (int)a->branches);
     double begin = now();
@@ -256,6 +261,8 @@ static bool set_word(struct asked *a, const char *name, const char *v)
         a->work = v;
     else if (strcmp(name, "--cpu-mask") == 0)
         return cpu_mask_from(v, &a->cfg.cpu_mask, &bad);
+    else if (strcmp(name, "--grammar") == 0)
+        return grammar_open_regex(&a->grammar, str_from(v), NULL) == ERR_OK;
     else if (strcmp(name, "--temperature") == 0)
         return str_to_double(str_from(v), &a->temperature) && a->temperature >= 0;
     else if (strcmp(name, "--speculation") == 0) {
@@ -311,7 +318,7 @@ int main(int argc, char **argv)
                 "usage: engine MODEL [--work prefill|stream|branches|first] [--prefix N] [--new N] "
                 "[--branches N]\n"
                 "              [--runs N] [--threads N] [--kv f16|q8_0|f32] [--cpu-mask NAMES] [--seed N]\n"
-                "              [--temperature X] [--speculation off|lookup]\n");
+                "              [--temperature X] [--speculation off|lookup] [--grammar PATTERN]\n");
         return 2;
     }
     a.cfg.context = (a.prefix + a.new_tokens + 255) / 256 * 256;
@@ -328,5 +335,6 @@ int main(int argc, char **argv)
     for (int64_t i = 0; i < a.runs && status == 0; i++)
         status = run_once(&a, e, &tally, (uint64_t)i + 1, &rng);
     engine_close(e);
+    grammar_unref(a.grammar);
     return status;
 }
