@@ -56,6 +56,24 @@ void *mem_aligned(size_t align, size_t bytes)
     return p;
 }
 
+/* calloc knows what is fresh from the system and does not write to it; where its block begins stands before ours. */
+void *mem_lazy(size_t bytes)
+{
+    unsigned char *raw = mem_zalloc(bytes + 64 + sizeof raw);
+    unsigned char *p = (unsigned char *)(((uintptr_t)raw + sizeof raw + 63) & ~(uintptr_t)63);
+    memcpy(p - sizeof raw, &raw, sizeof raw);
+    return p;
+}
+
+void mem_lazy_free(void *p)
+{
+    unsigned char *raw;
+    if (!p)
+        return;
+    memcpy(&raw, (unsigned char *)p - sizeof raw, sizeof raw);
+    mem_free(raw);
+}
+
 char *mem_strndup(const char *s, size_t len)
 {
     char *copy = mem_alloc(len + 1);

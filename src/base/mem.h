@@ -28,8 +28,12 @@ void *mem_zalloc(size_t bytes);                /* all zero */
 void *mem_array(size_t count, size_t size);    /* all zero; ends the process when count * size overflows */
 void *mem_realloc(void *p, size_t bytes);      /* as realloc */
 void *mem_aligned(size_t align, size_t bytes); /* all zero; align is a power of two, 64 for vector kernels */
-char *mem_strdup(const char *s);               /* NULL gives NULL */
-char *mem_strndup(const char *s, size_t len);  /* always NUL-terminated */
-void mem_free(void *p);                        /* NULL is fine */
+/* All zero, aligned to 64, for arrays sized for the worst case: memory arrives as it is first touched, where the system gives it
+ * by pages. Only mem_lazy_free frees it. */
+void *mem_lazy(size_t bytes);
+void mem_lazy_free(void *p);                  /* NULL is fine */
+char *mem_strdup(const char *s);              /* NULL gives NULL */
+char *mem_strndup(const char *s, size_t len); /* always NUL-terminated */
+void mem_free(void *p);                       /* NULL is fine */
 
 #endif

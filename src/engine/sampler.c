@@ -52,7 +52,7 @@ struct sampler *sampler_open(const struct kernels *k, size_t n_vocab)
     s->kernels = k;
     s->n_vocab = n_vocab;
     s->n_blocks = (n_vocab + BLOCK - 1) / BLOCK;
-    s->weight = mem_aligned(64, (n_vocab * sizeof *s->weight + 63) / 64 * 64);
+    s->weight = mem_lazy(n_vocab * sizeof *s->weight);
     s->block = mem_array(s->n_blocks, sizeof *s->block);
     return s;
 }
@@ -61,7 +61,7 @@ void sampler_close(struct sampler *s)
 {
     if (!s)
         return;
-    mem_free(s->weight);
+    mem_lazy_free(s->weight);
     mem_free(s->block);
     mem_free(s->bucket);
     mem_free(s->where);

@@ -98,7 +98,7 @@ struct step *step_open(struct model *m, size_t sequences_max)
         t->samplers[i] = sampler_open(t->kernels, t->n_vocab);
         t->masks[i] = mem_array(t->mask_words, sizeof *t->masks[i]);
     }
-    t->logits = mem_aligned(64, (MODEL_LOGITS_MAX * t->n_vocab * sizeof(float) + 63) / 64 * 64);
+    t->logits = mem_lazy(MODEL_LOGITS_MAX * t->n_vocab * sizeof(float));
     t->turns = mem_array(sequences_max, sizeof(struct sequence *));
     return t;
 }
@@ -115,7 +115,7 @@ void step_close(struct step *t)
     mem_free(t->masks);
     mem_free(t->samplers);
     mem_free(t->altered);
-    mem_free(t->logits);
+    mem_lazy_free(t->logits);
     mem_free(t->turns);
     mem_free(t);
 }

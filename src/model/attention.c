@@ -28,12 +28,12 @@ void attention_open(struct scratch *t, const struct model *m)
 {
     size_t group = group_of(&m->shape), queries = rows_a_call(group) * group;
     t->attend_bytes = (attend_scratch_bytes((size_t)m->shape.head_dim, queries) + 63) / 64 * 64;
-    t->attend = mem_aligned(64, parts_max(m) * t->attend_bytes + 64);
+    t->attend = mem_lazy(parts_max(m) * t->attend_bytes + 64);
 }
 
 void attention_free(struct scratch *t)
 {
-    mem_free(t->attend);
+    mem_lazy_free(t->attend);
 }
 
 /* --- keys, values and queries made ready ----------------------------------------------------------------- */

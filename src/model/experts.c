@@ -54,10 +54,12 @@ void experts_free(struct scratch *t)
     struct experts *e = t->experts;
     if (!e)
         return;
-    void *all[] = { e->scores,   e->weights, e->chosen, e->slots, e->rows,
-                    e->count_up, e->from,    e->active, e->up,    e->down };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        mem_free(all[i]);
+    void *lists[] = { e->chosen, e->slots, e->rows, e->count_up, e->from, e->active };
+    float *floats[] = { e->scores, e->weights, e->up, e->down };
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        mem_free(lists[i]);
+    for (size_t i = 0; i < ARRAY_LEN(floats); i++)
+        mem_lazy_free(floats[i]);
     acts_free(&e->hidden);
     mem_free(e);
 }

@@ -21,7 +21,7 @@
 
 float *floats_for(size_t rows, size_t width)
 {
-    return mem_aligned(64, (rows * width * sizeof(float) + 63) / 64 * 64);
+    return mem_lazy(rows * width * sizeof(float));
 }
 
 static void open_acts(struct acts *a, size_t n)
@@ -71,7 +71,7 @@ void scratch_close(struct scratch *t)
         t->x, t->out, t->q, t->k, t->v, t->up, t->cosine[0], t->cosine[1], t->sine[0], t->sine[1]
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        mem_free(all[i]);
+        mem_lazy_free(all[i]);
     acts_free(&t->h);
     acts_free(&t->attended);
     acts_free(&t->hidden);

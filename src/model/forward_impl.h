@@ -73,7 +73,7 @@ void run_light_phase(struct step *step, void (*phase)(void *, int, int), size_t 
 /* y[r][j] = w[j] . x[r] for the outputs of span, rows of y lie w->rows apart. */
 void multiply(const struct step *step, const struct matrix *w, struct span span, const struct acts *x,
               float *y);
-float *floats_for(size_t rows, size_t width);
+float *floats_for(size_t rows, size_t width); /* mem_lazy */
 
 /* --- attention.c ---------------------------------------------------------------------------------------- */
 

@@ -114,7 +114,7 @@ enum err_code model_open(struct model **out, const struct model_config *cfg, str
         (code = kv_pool_init(&m->kv_pool, &m->shape, cfg->kv_type, cfg->kv_bytes_max, err)))
         goto fail;
     m->pool = kernel_pool_open(cfg->threads ? cfg->threads : thread_cpus());
-    code = weights_pack(&m->weights, &m->shape, m->pool, m->gguf, cfg->path ? &m->map : NULL, err);
+    code = weights_pack(&m->weights, &m->shape, m->pool, m->gguf, err);
     if (code)
         goto bad_file;
     m->scratch = scratch_open(m);

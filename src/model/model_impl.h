@@ -192,10 +192,10 @@ struct weights {
  * one that is left over would mean that the model computes something else. Errors: ERR_FORMAT. */
 enum err_code weights_bind(struct weights *w, const struct shape *s, const struct architecture *arch,
                            const struct gguf *g, struct err *err);
-/* Packs what the kernels want packed. map: the mapped file, whose pages are given back; NULL: not ours to give.
+/* Packs what the kernels want packed, and gives back the pages of the map that were.
  * ERR_FILE: no memory for it; ERR_FORMAT: a matrix of g has a number that is not finite. */
 enum err_code weights_pack(struct weights *w, const struct shape *s, struct kernel_pool *pool,
-                           const struct gguf *g, const struct file_map *map, struct err *err);
+                           const struct gguf *g, struct err *err);
 void weights_unpack(struct weights *w);
 void weights_free(struct weights *w);
 

@@ -4,7 +4,8 @@
  * A matrix with a NaN or an infinity would make every answer fail without a word of why; it is refused by its name.
  *
  * All of them lie in one mapping, in the order in which a step reads them. The file's pages are given back as
- * soon as a matrix is packed, so that at no time much more than one copy of the weights is resident. What the
+ * soon as a matrix is packed, so that at no time much more than one copy of the weights is resident; the bundled model's are
+ * the program's own, which are read from its file again should anybody ask. What the
  * kernels use as the file has it stays in the map; so does an embedding that is not the head too, of which a
  * step reads only its own tokens' rows.
  *
@@ -50,7 +51,6 @@ static void visit_matrices(struct weights *w, const struct shape *s, visit_fn *v
 struct packing {
     unsigned char *to; /* where the next packed matrix goes */
     struct kernel_pool *pool;
-    const struct file_map *map;
     const struct gguf *gguf;
     const struct matrix *plain;
     atomic_bool odd; /* a number of plain's is not finite */
@@ -95,13 +95,13 @@ static struct str name_of(const struct gguf *g, const struct matrix *m)
 }
 
 /* Pages that lie wholly within what was packed; those on the edges belong to neighbours too. */
-static void give_back(const struct file_map *map, const struct matrix *m)
+static void give_back(const struct matrix *m)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)m->data;
     uintptr_t to = from + m->rows * row_bytes(m);
     from = (from + page - 1) / page * page;
     to = to / page * page;
-    if (map && to > from)
+    if (to > from)
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
@@ -129,7 +129,7 @@ static void pack_one(void *ctx, struct matrix *m)
     p->to = bytes ? to + bytes : to; /* there is no room, and none is wanted, where nothing is packed */
     if (!bytes || p->code)
         return;
-    give_back(p->map, &plain);
+    give_back(&plain);
     m->data = to;
     m->packed = true;
 }
@@ -141,7 +141,7 @@ static void look_at(struct packing *p, const struct matrix *embd)
     if (p->code)
         return;
     go_over(p, embd);
-    give_back(p->map, embd);
+    give_back(embd);
 }
 
 /* Large mappings begin at a huge page's border, so that few entries of the TLB reach over all weights. */
@@ -161,9 +161,9 @@ static enum err_code reserve(struct weights *w, size_t bytes, unsigned char **at
 }
 
 enum err_code weights_pack(struct weights *w, const struct shape *s, struct kernel_pool *pool,
-                           const struct gguf *g, const struct file_map *map, struct err *err)
+                           const struct gguf *g, struct err *err)
 {
-    struct packing p = { .pool = pool, .map = map, .gguf = g, .err = err };
+    struct packing p = { .pool = pool, .gguf = g, .err = err };
     bool tied = w->head.data == w->embd.data;
     size_t bytes = 0;
     visit_matrices(w, s, add_bytes, &bytes);

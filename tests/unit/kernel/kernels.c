@@ -72,7 +72,7 @@ static void check_mul(struct rng *rng, const struct kernels *k, enum tensor_type
     }
     mem_free(row);
     mem_free(y);
-    acts_free(&x);
+    mem_free(x.x);
     mem_free((void *)w.data);
 }
 
@@ -118,7 +118,7 @@ static void mul_ignores_neighbours(void **state)
                     matrix_mul(&k, &alone);
                     assert_memory_equal(&one[j], &all[r][j], (alone.to - j) * sizeof *one);
                 }
-            acts_free(&x);
+            mem_free(x.x);
             mem_free((void *)w.data);
         }
 }
