@@ -211,6 +211,9 @@ static enum err_code echo_open(struct engine *e, const struct engine_config *cfg
         .context = cfg->context ? cfg->context : ECHO_CONTEXT,
         .thinking_tokens = ECHO_THINKING,
         .thinks = true,
+        .temperature = NAN,
+        .top_p = NAN,
+        .min_p = NAN,
     };
     if (e->info.thinking_tokens > e->info.context / 4)
         e->info.thinking_tokens = e->info.context / 4;

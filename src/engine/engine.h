@@ -115,12 +115,13 @@ struct engine_config {
 };
 
 struct engine_info {
-    const char *model;       /* name to show */
-    const char *description; /* one line: architecture, size, type, instruction set */
-    int64_t context;         /* tokens of prompt and output together */
-    int64_t thinking_tokens; /* nominal length of a thought (REASONING.md 1.4's T) */
-    bool thinks;             /* the model marks thinking and has a template that asks for it */
-    int32_t vocabulary;      /* tokens; 0 where the engine does not say */
+    const char *model;                /* name to show */
+    const char *description;          /* one line: architecture, size, type, instruction set */
+    int64_t context;                  /* tokens of prompt and output together */
+    int64_t thinking_tokens;          /* nominal length of a thought (REASONING.md 1.4's T) */
+    bool thinks;                      /* the model marks thinking and has a template that asks for it */
+    int32_t vocabulary;               /* tokens; 0 where the engine does not say */
+    double temperature, top_p, min_p; /* that the model's file advises; NAN: it does not */
 };
 
 /* Which sequences go first when not all fit: whoever waits for an answer on the line, then the rest. */

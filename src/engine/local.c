@@ -56,6 +56,9 @@ static void fill_info(struct engine *e, const struct model_info *info)
     e->info.model = info->name;
     e->info.description = describe(info);
     e->info.vocabulary = info->n_vocab;
+    e->info.temperature = info->temperature;
+    e->info.top_p = info->top_p;
+    e->info.min_p = info->min_p;
     e->info.context = room_context(e->local->model, info->context);
     if (e->info.context < info->context)
         log_line(LOG_WARN, "engine", "context is cut by kv_bytes_max tokens=%" PRId64 " model=%" PRId64,

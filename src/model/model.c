@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 extern const unsigned char thinkd_bundled_model[], thinkd_bundled_model_end[]; /* bundled.S */
@@ -57,6 +58,28 @@ static char *base_name(const char *path)
     return mem_strdup(slash ? slash + 1 : path);
 }
 
+/* NAN where there is none within bounds. */
+static enum err_code read_advice(const struct gguf *g, const char *key, double low, double high, double *out,
+                                 struct err *err)
+{
+    *out = NAN;
+    if (!gguf_find(g, key))
+        return ERR_OK;
+    enum err_code code = gguf_number(g, key, out, err);
+    if (*out < low || *out > high)
+        *out = NAN;
+    return code;
+}
+
+static enum err_code read_sampling(const struct gguf *g, struct model_info *info, struct err *err)
+{
+    enum err_code code;
+    if ((code = read_advice(g, "general.sampling.temp", 0, 2, &info->temperature, err)) ||
+        (code = read_advice(g, "general.sampling.top_p", 0, 1, &info->top_p, err)))
+        return code;
+    return read_advice(g, "general.sampling.min_p", 0, 1, &info->min_p, err);
+}
+
 static enum err_code read_info(struct model *m, const struct model_config *cfg, struct err *err)
 {
     struct model_info *info = &m->info;
@@ -64,7 +87,8 @@ static enum err_code read_info(struct model *m, const struct model_config *cfg, 
     enum err_code code;
     if ((code = copy_text(m->gguf, "general.name", &info->name, err)) ||
         (code = copy_text(m->gguf, "tokenizer.chat_template", &info->chat_template, err)) ||
-        (code = copy_text(m->gguf, "thinkd.thinking.close_text", &info->close_text, err)))
+        (code = copy_text(m->gguf, "thinkd.thinking.close_text", &info->close_text, err)) ||
+        (code = read_sampling(m->gguf, info, err)))
         return code;
     if (gguf_find(m->gguf, "thinkd.thinking.tokens") &&
         (code = gguf_int(m->gguf, "thinkd.thinking.tokens", 1, 1 << 21, &thinking, err)))

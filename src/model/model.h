@@ -45,6 +45,9 @@ struct model_info {
     uint32_t thinking_tokens;  /* thinkd.thinking.tokens: nominal length of a thought */
     const char *close_text;    /* thinkd.thinking.close_text: the sentence that ends a thought early */
     const char *chat_template; /* tokenizer.chat_template, or NULL */
+    /* How its makers would have it sampled: general.sampling.temp, .top_p and .min_p; NAN where the file does not say, or says what
+     * cannot be. */
+    double temperature, top_p, min_p;
 };
 
 /* ERR_FILE, ERR_FORMAT (what is wrong with the file, and the version, architecture or type that is refused). */

@@ -10,6 +10,7 @@
 
 #include "../model/gguf_make.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,6 +95,7 @@ static void info_is_the_models(void **state)
     assert_int_equal(info->context, 1024);
     assert_int_equal(info->thinking_tokens, 256); /* never above a quarter of the context */
     assert_true(info->thinks);
+    assert_true(isnan(info->temperature) && isnan(info->top_p) && isnan(info->min_p));
     collect_close(c);
 }
 
