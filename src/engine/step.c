@@ -20,7 +20,8 @@
  * Guesses are rows, and rows are free only as long as reading the weights takes longer than computing with them. On two
  * cores of Zen 4 (qwen3 of 0.6 B and 28 M parameters, Q8_0 and Q4_0) a step of 4 rows took 1.0 to 1.5 times as long as
  * one of a single row, 8 rows 1.1 to 2.2 times, 16 rows 2 to 4.6 times. Hence GUESS_ROWS_MAX; lookup.c stops guesses that
- * seldom come.
+ * seldom come. With three and four sequences side by side what was gained and what was lost came out the other way round from one
+ * measurement to the next, so there is no guessing beyond GUESS_SEQUENCES_MAX.
  *
  * Threads: the engine's, and the model's pool inside of judge().
  */
@@ -32,9 +33,10 @@
 /* Of a step in which somebody decodes, whose token waits for them: 16, 32 and 64 beside one of 28 M parameters make a step of
  * 5, 9 and 16 ms, and read prompts at 86, 100 and 108% of the speed (Zen 4 with other work on its two cores); of 3 M
  * parameters 0.8, 1.5 and 3.4 ms, and 95, 100 and 86%. */
-#define PROMPT_ROWS_BESIDE 32
-#define GUESS_ROWS_MAX     8  /* of a step with guesses, those included */
-#define FORCED_ROWS_MAX    64 /* of one sequence in one step */
+#define PROMPT_ROWS_BESIDE  32
+#define GUESS_SEQUENCES_MAX 2
+#define GUESS_ROWS_MAX      8  /* of a step with guesses, those included */
+#define FORCED_ROWS_MAX     64 /* of one sequence in one step */
 
 enum row_use {
     ROW_READ,   /* keys and values are all that is wanted */
@@ -450,7 +452,7 @@ bool step_run(struct engine *e)
     struct step *t = e->local->step;
     room_reserve(e);
     size_t decoding = gather(e, SEQUENCE_DECODE), guesses = 0;
-    if (decoding && decoding == e->n_running && decoding <= GUESS_ROWS_MAX)
+    if (decoding && decoding == e->n_running && decoding <= GUESS_SEQUENCES_MAX)
         guesses = GUESS_ROWS_MAX / decoding - 1;
     for (size_t i = 0; i < decoding; i++)
         put_decoding(e, t->turns[i], guesses);
