@@ -98,13 +98,15 @@ static void encode(const char *text, struct ids *ids)
 #define HARMONY "<|start|>system<|message|>be<|end|><|start|>assistant"
 #define FINAL   "<|start|>assistant<|channel|>final<|message|>"
 
-static const struct {
+struct reply_case {
     const char *template, *prompt, *reply;
     int64_t think_max, tokens_max;
     const char *want;
     int64_t output, thinking;
     bool closed;
-} cases[] = {
+};
+
+static const struct reply_case cases[] = {
     /* thoughts between two markers */
     { "<think>", "q", "<think>\nso\n</think>\n\nyes<|im_end|>", -1, 99, "t:so\n|a:yes", 12, 6, false },
     { "<think>", "q<think>", "so</think>yes<|im_end|>", -1, 99, "t:so|a:yes", 7, 3, false },
@@ -139,19 +141,42 @@ static const struct {
       41, 34, true },
 };
 
-static void run_case(const struct tokenizer *t, size_t i)
+/* The answers are held to [a-z]{3}!: bytes that the grammar does not take are not said by these. */
+static const struct reply_case held[] = {
+    { "<think>", "q<think>", "so</think>yes!", -1, 99, "t:so|a:yes!", 7, 3, false },
+    { "<think>", "q", "yes!", -1, 99, "a:yes!", 4, 0, false },
+    { "<think>", "q", "<think>So?</think>yes!", -1, 99, "t:So?|a:yes!", 9, 5, false },
+    { "<think>", "q<think>", "abcdefg!", 4, 20, "t:abcdSTOP|a:efg!", 13, 9, true },
+    { "<think>", "q<think>", "Think ", -1, 9, "t:Th|a:ink!", 7, 3,
+      true }, /* room for the shortest answer is kept */
+    /* behind a thought the rest of what leads to the answer is forced, and its head is none of the grammar's */
+    { "<|channel|>", HARMONY, "<|channel|>analysis<|message|>So<|end|>yes!", -1, 99, "t:So|a:yes!", 34, 30,
+      false },
+    { "<|channel|>", HARMONY, "<|channel|>final<|message|>yes!", -1, 99, "a:yes!", 11, 7, false },
+};
+
+static bool put_bytes(const void *ctx, struct str text, bool special, struct ids *out)
+{
+    (void)ctx;
+    for (size_t i = 0; i < text.len && !special; i++)
+        ids_put(out, (unsigned char)text.ptr[i]);
+    return !special;
+}
+
+static void run_case(const struct tokenizer *t, const struct reply_case *c, struct grammar *grammar)
 {
     struct reply_format *format;
     struct ids reply = { 0 }, sentence = { 0 };
     struct engine_prompt *p = mem_zalloc(sizeof *p);
     struct engine_info info = { .context = 1000, .thinking_tokens = 64 };
-    struct engine_params params = { .tokens_max = cases[i].tokens_max,
-                                    .think_tokens_max = cases[i].think_max };
+    struct engine_params params = { .tokens_max = c->tokens_max,
+                                    .think_tokens_max = c->think_max,
+                                    .grammar = grammar };
     struct stages got = { .stage = -1 };
     atomic_init(&p->refs, 1);
-    reply_format_open(&format, t, str_from(cases[i].template));
-    encode(cases[i].prompt, &p->ids);
-    encode(cases[i].reply, &reply);
+    reply_format_open(&format, t, str_from(c->template));
+    encode(c->prompt, &p->ids);
+    encode(c->reply, &reply);
     encode("STOP", &sentence);
     p->tokens = (int64_t)p->ids.len;
     const struct ids *closing = reply_closing(format);
@@ -161,7 +186,8 @@ static void run_case(const struct tokenizer *t, size_t i)
                                  .closing = sentence.ptr,
                                  .n_closing = closing->len ? sentence.len : 0,
                                  .markers = closing->ptr,
-                                 .n_markers = closing->len };
+                                 .n_markers = closing->len,
+                                 .encode = put_bytes };
     struct sequence *s = sequence_open(1, p, &params);
     sequence_start(s, &spelling, format, &info);
     bool ended = false;
@@ -171,12 +197,12 @@ static void run_case(const struct tokenizer *t, size_t i)
         at += !forced;
         put_stage(&got, s);
     }
-    if (got.out.len == 0 || strcmp(got.out.ptr, cases[i].want) != 0)
-        fail_msg("case %zu: wanted %s, got %s", i, cases[i].want, got.out.len ? got.out.ptr : "");
-    assert_int_equal(s->closed_by_budget, cases[i].closed);
+    if (got.out.len == 0 || strcmp(got.out.ptr, c->want) != 0)
+        fail_msg("\"%s\": wanted %s, got %s", c->reply, c->want, got.out.len ? got.out.ptr : "");
+    assert_int_equal(s->closed_by_budget, c->closed);
     assert_int_equal(s->output_tokens, s->out.len);
-    if (s->output_tokens != cases[i].output || s->thinking_tokens != cases[i].thinking)
-        fail_msg("case %zu: %d tokens, %d thinking", i, (int)s->output_tokens, (int)s->thinking_tokens);
+    if (s->output_tokens != c->output || s->thinking_tokens != c->thinking)
+        fail_msg("\"%s\": %d tokens, %d thinking", c->reply, (int)s->output_tokens, (int)s->thinking_tokens);
     sequence_close(s);
     engine_prompt_unref(p);
     reply_format_close(format);
@@ -190,11 +216,24 @@ static void stages_are_the_formats(void **state)
     (void)state;
     struct tokenizer *t = open_tokenizer();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        run_case(t, i);
+        run_case(t, &cases[i], NULL);
+    tokenizer_close(t);
+}
+
+static void grammars_hold_the_answer(void **state)
+{
+    (void)state;
+    struct tokenizer *t = open_tokenizer();
+    struct grammar *g = NULL;
+    assert_int_equal(grammar_open_regex(&g, STR("[a-z]{3}!"), NULL), ERR_OK);
+    for (size_t i = 0; i < ARRAY_LEN(held); i++)
+        run_case(t, &held[i], g);
+    grammar_unref(g);
     tokenizer_close(t);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(stages_are_the_formats),
+    cmocka_unit_test(grammars_hold_the_answer),
 };
 TEST_GROUP(engine_sequence, tests)
