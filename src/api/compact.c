@@ -1,5 +1,5 @@
 /*
- * compact.c - POST /v1/responses/compact, and what a compaction item says when it comes back.
+ * compact.c - POST /v1/responses/compact, context_management, and what a compaction item says when it comes back.
  *
  * Nothing is summarised: a small model's summary loses what the next turn needs, and costs a generation. Compacting here sorts
  * the items of a window, by rule alone:
@@ -13,6 +13,10 @@
  * lost while it fits, and a window that was full has room again: a quarter at most for what was kept, half for what was
  * sealed, the rest for what comes. A window that is compacted again is opened first, so seals never nest and what was left out
  * of one request is still there for a larger model.
+ *
+ * A request with context_management whose prompt is longer than its threshold is compacted by itself: the newest turns are
+ * sealed in an item that stands for everything before it and is the first of the output; older ones leave this window, and
+ * stay with the responses that they came from. Half of the threshold is the bound, so that the next turns do not compact again.
  *
  * Tokens are counted once, when an item is sealed, and stand beside it in the seal.
  *
@@ -98,6 +102,7 @@ struct sorted {
     size_t n;
     int64_t *tokens; /* [n] */
     bool *kept;      /* [n] */
+    bool *out;       /* [n], neither kept nor sealed; NULL: none */
     int64_t room;    /* tokens that may still be kept */
 };
 
@@ -221,7 +226,8 @@ static json_t *shown_item(const json_t *item)
 
 /* --- the seal --------------------------------------------------------------------------------------------------- */
 
-/* {"kept": K, "items": [[number of kept items before it, tokens, item], ...]} */
+/* {"items": [[number of kept items before it, tokens, item], ...], "kept": K}; "all": true where it stands for everything
+ * before it, and what was left out is gone. */
 static void put_sealed(struct buf *out, const struct sorted *s)
 {
     struct json_writer w = { .out = out };
@@ -231,7 +237,7 @@ static void put_sealed(struct buf *out, const struct sorted *s)
     jw_begin_array(&w);
     for (size_t i = 0; i < s->n; i++) {
         kept += s->kept[i];
-        if (s->kept[i])
+        if (s->kept[i] || (s->out && s->out[i]))
             continue;
         jw_begin_array(&w);
         jw_int(&w, kept);
@@ -241,6 +247,10 @@ static void put_sealed(struct buf *out, const struct sorted *s)
     }
     jw_end_array(&w);
     put_int(&w, "kept", kept);
+    if (s->out) {
+        jw_key(&w, "all");
+        jw_bool(&w, true);
+    }
     jw_end_object(&w);
 }
 
@@ -353,6 +363,8 @@ enum err_code compaction_expand(json_t **out, const struct api *a, struct str ow
             continue;
         }
         code = read_sealed(&sealed, a, owner, item, arena_printf(arena, "input[%zu]", i), arena, err);
+        if (!code && json_is_true(json_object_get(sealed, "all")))
+            json_array_clear(*out);
         if (!code)
             put_back(*out, sealed, &tokens_max);
         json_decref(sealed);
@@ -361,6 +373,62 @@ enum err_code compaction_expand(json_t **out, const struct api *a, struct str ow
         json_decref(*out);
         *out = NULL;
     }
+    return code;
+}
+
+/* --- in a request ------------------------------------------------------------------------------------------------- */
+
+static void count_items(struct sorted *s)
+{
+    const struct engine *e = conductor_engine(s->turn->api->conductor);
+    s->n = json_array_size(s->items);
+    s->tokens = arena_array(&s->turn->arena, s->n + 1, sizeof *s->tokens);
+    s->kept = arena_array(&s->turn->arena, s->n + 1, sizeof *s->kept);
+    for (size_t i = 0; i < s->n; i++)
+        s->tokens[i] = count_value(e, json_array_get(s->items, i));
+}
+
+/* From the oldest user message on from which everything fits; from the last one on in any case. */
+static size_t first_turn(const struct sorted *s)
+{
+    size_t first = s->n;
+    int64_t tokens = 0;
+    for (size_t i = s->n; i-- > 0;) {
+        tokens += s->tokens[i];
+        if (first < s->n && tokens > s->room)
+            break;
+        if (has_role(json_array_get(s->items, i), "user"))
+            first = i;
+    }
+    return first < s->n ? first : 0;
+}
+
+enum err_code compaction_make(struct turn *t, const json_t *items, json_t **window, struct err *err)
+{
+    struct sorted s = { .turn = t };
+    json_t *item = NULL;
+    int64_t tokens, room = compaction_room(t);
+    *window = NULL;
+    enum err_code code = turn_measure(t, &tokens, err);
+    if (code || tokens <= t->compact_above)
+        return code;
+    code = compaction_expand(&s.items, t->api, str_from(t->owner.id), items, INT64_MAX, &t->arena, err);
+    if (code)
+        return code;
+    count_items(&s);
+    s.room = t->compact_above / 2 < room ? t->compact_above / 2 : room;
+    s.out = arena_array(&t->arena, s.n + 1, sizeof *s.out);
+    size_t first = first_turn(&s);
+    for (size_t i = 0; i < first; i++) {
+        const json_t *old = json_array_get(s.items, i);
+        s.out[i] = !has_role(old, "system") && !has_role(old, "developer");
+    }
+    code = compaction_item(&item, &s, err);
+    if (!code) {
+        t->compaction = arena_str(&t->arena, member(item, "encrypted_content"));
+        *window = json_pack("[o]", item);
+    }
+    json_decref(s.items);
     return code;
 }
 
@@ -445,11 +513,9 @@ static int64_t measure(struct sorted *s, struct str instructions)
 {
     const struct engine *e = conductor_engine(s->turn->api->conductor);
     int64_t own = count_text(e, instructions), tokens = own;
-    s->n = json_array_size(s->items);
-    s->tokens = arena_array(&s->turn->arena, s->n + 1, sizeof *s->tokens);
-    s->kept = arena_array(&s->turn->arena, s->n + 1, sizeof *s->kept);
+    count_items(s);
     for (size_t i = 0; i < s->n; i++)
-        tokens += s->tokens[i] = count_value(e, json_array_get(s->items, i));
+        tokens += s->tokens[i];
     s->room = window_of(s->turn) / KEEP_SHARE - own;
     return tokens;
 }

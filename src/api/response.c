@@ -83,16 +83,19 @@ static void put_summary(struct json_writer *w, const struct job_item *item, bool
 void put_item(struct json_writer *w, const struct turn *t, const struct job_view *job,
               const struct job_item *item, bool added)
 {
-    bool message = item->kind == JOB_MESSAGE;
+    static const char *const types[] = { "reasoning", "message", "compaction" };
+    bool thought = item->kind == JOB_REASONING;
     jw_begin_object(w);
-    put_text(w, "type", message ? "message" : "reasoning");
+    put_text(w, "type", types[item->kind]);
     put_text(w, "id", item->id);
     put_text(w, "status", added || !item->done ? "in_progress" : item->complete ? "completed" : "incomplete");
-    if (message)
+    if (item->kind == JOB_MESSAGE)
         put_message(w, t, job, item, added);
-    else
+    else if (thought)
         put_summary(w, item, added);
-    if (!message && t->sealed && item->done && !added)
+    else
+        put_string(w, "encrypted_content", added ? STR("") : buf_str(&item->text));
+    if (thought && t->sealed && item->done && !added)
         put_seal(w, t, item);
     jw_end_object(w);
 }

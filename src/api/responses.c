@@ -14,16 +14,18 @@
 
 #include <stdio.h>
 
-#define OUTPUT_TOKENS_MIN 16
-#define ANSWER_ITEMS      2 /* of a response at most: a thought and a message */
+#define OUTPUT_TOKENS_MIN     16
+#define COMPACT_THRESHOLD_MIN 1000
+#define ANSWER_ITEMS          3 /* of a response at most: what was compacted, a thought and a message */
 
 static const char *const reasoning_contexts[] = { "auto", "current_turn", "all_turns", NULL };
+static const char *const managements[] = { "compaction", NULL };
 static const char *const reasoning_modes[] = { "standard", "pro", NULL };
 
 struct responses_body {
     struct field_string model, instructions, user, safety_identifier, prompt_cache_key, previous_response_id;
     struct field_json input, reasoning, text, tools, tool_choice, metadata, include, stream_options, stop,
-        conversation, prompt;
+        conversation, prompt, context_management;
     struct field_bool store, stream, background, parallel_tool_calls, ignore_eos;
     struct field_int max_output_tokens, max_tool_calls, seed, top_logprobs;
     struct field_real temperature, top_p, presence_penalty, frequency_penalty;
@@ -62,7 +64,7 @@ static const struct field responses_rows[] = {
     { FIELD_ROW(OBJECT, responses_body, prompt) }, /* what it gives was put into the body by prompt_apply */
     { FIELD_ROW(REAL, responses_body, presence_penalty), .min = -2, .max = 2 },
     { FIELD_ROW(REAL, responses_body, frequency_penalty), .min = -2, .max = 2 },
-    FIELD_LATER("context_management"),
+    { FIELD_ROW(ARRAY, responses_body, context_management), .max = 1 },
     FIELD_DROP("prompt_cache_retention"),
     FIELD_DROP("prompt_cache_options"),
     FIELD_DROP("moderation"),
@@ -146,6 +148,27 @@ static enum err_code check_text(struct turn *t, const json_t *text, struct err *
     return code;
 }
 
+struct management_body {
+    struct field_enum type;
+    struct field_int compact_threshold;
+};
+static const struct field management_rows[] = {
+    { FIELD_ROW(ENUM, management_body, type), .values = managements, .required = true },
+    { FIELD_ROW(INT, management_body, compact_threshold), .min = COMPACT_THRESHOLD_MIN },
+};
+
+/* Without a threshold: half of the window, which is what a compacted one is opened to. */
+static enum err_code read_management(struct turn *t, const json_t *list, struct err *err)
+{
+    struct management_body b = { 0 };
+    if (!json_array_size(list))
+        return ERR_OK;
+    enum err_code code = fields_decode(json_array_get(list, 0), management_rows, ARRAY_LEN(management_rows),
+                                       "context_management[0]", &b, &t->arena, err);
+    t->compact_above = b.compact_threshold.set ? b.compact_threshold.value : compaction_room(t);
+    return code;
+}
+
 struct stream_options_body {
     struct field_bool include_obfuscation;
 };
@@ -198,6 +221,8 @@ static enum err_code check_options(struct turn *t, const struct responses_body *
         code = check_stream_options(t, b->stream_options.value, err);
     if (!code && b->include.set)
         code = read_include(t, b->include.value, err);
+    if (!code)
+        code = read_management(t, b->context_management.value, err);
     if (!code)
         code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
     return code;
@@ -295,6 +320,30 @@ static enum err_code keep_input(struct turn *t, const json_t *input, struct err 
     return code;
 }
 
+/* The messages of a window that grew too long, made anew of what is left of it. */
+static enum err_code compact_window(struct turn *t, const struct responses_body *b, struct err *err)
+{
+    json_t *items = json_array(), *window;
+    if (t->history)
+        json_array_extend(items, t->history);
+    if (json_is_array(b->input.value))
+        json_array_extend(items, (json_t *)b->input.value);
+    else if (b->input.set)
+        json_array_append_new(items, json_pack("{s:s,s:O}", "role", "user", "content", b->input.value));
+    enum err_code code = compaction_make(t, items, &window, err);
+    if (!code && window) {
+        json_array_clear(t->messages);
+        json_decref(t->calls);
+        t->calls = NULL;
+        if (b->instructions.set)
+            messages_add(t, "system", b->instructions.value, STR(""));
+        code = messages_from_history(t, window, "input", err);
+        json_decref(window);
+    }
+    json_decref(items);
+    return code;
+}
+
 /* A job that is built again has its whole conversation already. */
 static enum err_code read_messages(struct turn *t, const struct responses_body *b, struct err *err)
 {
@@ -310,6 +359,8 @@ static enum err_code read_messages(struct turn *t, const struct responses_body *
         code = messages_from_input(t, b->input.value, err);
     if (!code)
         code = messages_check_calls(t, err);
+    if (!code && t->compact_above && !t->counts)
+        code = compact_window(t, b, err);
     if (!code && json_array_size(t->messages)) /* none: nothing is asked, and tokens are counted */
         messages_set_verbosity(t, t->echo.verbosity);
     if (!code && (t->store || t->lane || t->keeps) && !t->counts && b->input.set)
@@ -387,6 +438,7 @@ const struct field_table responses_tables[] = {
     { "responses.reasoning", reasoning_rows, ARRAY_LEN(reasoning_rows) },
     { "responses.text", text_rows, ARRAY_LEN(text_rows) },
     { "responses.text.format", format_rows, ARRAY_LEN(format_rows) },
+    { "responses.context_management[]", management_rows, ARRAY_LEN(management_rows) },
     { "responses.stream_options", stream_options_rows, ARRAY_LEN(stream_options_rows) },
     { NULL, NULL, 0 },
 };

@@ -108,13 +108,29 @@ static enum err_code check_window(const struct turn *t, const struct engine_prom
     return turn_prompt_error(t, t->kind->input_param, err);
 }
 
-static enum err_code open_prompt(struct turn *t, const json_t *messages, struct err *err)
+static struct engine_chat chat_of(const struct turn *t, const json_t *messages)
 {
-    const struct engine_chat chat = {
+    return (struct engine_chat){
         .messages = messages,
         .effort = effort_names[t->effort],
         .think = t->effort != EFFORT_NONE,
     };
+}
+
+enum err_code turn_measure(const struct turn *t, int64_t *tokens, struct err *err)
+{
+    const struct engine_chat chat = chat_of(t, t->messages);
+    struct engine_prompt *p;
+    enum err_code code = engine_prompt_open(&p, conductor_engine(t->api->conductor), &chat, err);
+    *tokens = code ? INT64_MAX : engine_prompt_tokens(p);
+    if (!code)
+        engine_prompt_unref(p);
+    return code == ERR_CONTEXT_LENGTH ? ERR_OK : code;
+}
+
+static enum err_code open_prompt(struct turn *t, const json_t *messages, struct err *err)
+{
+    const struct engine_chat chat = chat_of(t, messages);
     struct engine_prompt *p;
     enum err_code code = engine_prompt_open(&p, conductor_engine(t->api->conductor), &chat, err);
     if (!code && (code = check_window(t, p, err)))
@@ -402,6 +418,7 @@ void turn_spec(const struct turn *t, struct job_spec *spec)
         .prompt_logprobs = t->prompt_logprobs,
         .top_logprobs = t->top_logprobs,
         .summary = t->summary,
+        .compaction = t->compaction,
         .n_stops = t->n_stops,
         .ignore_eos = t->ignore_eos,
         .presence_penalty = t->presence_penalty,
@@ -533,6 +550,7 @@ enum err_code turn_rebuild(struct turn **out, struct api *a, const struct turn_k
         json_array_extend(t->messages, json_object_get(request, "messages"));
         t->input = json_incref(json_object_get(request, "input")); /* a conversation gains it at the end */
         t->created_s = json_integer_value(json_object_get(request, "created_s"));
+        t->compaction = arena_str(&t->arena, json_str(json_object_get(request, "compaction")));
         code = kind->decode(t, err);
     }
     if (!code)

@@ -84,9 +84,11 @@ struct turn {
     bool all_turns;                    /* thoughts of earlier turns stay, where they are known */
     struct str thought;                /* of the assistant's message that is added next */
     struct str previous, conversation; /* ids, or empty */
-    json_t *input;   /* with store or a lane: the request's own input items, normalised; owned */
-    json_t *history; /* the items before them; owned */
-    struct {         /* what a reply repeats, and nothing else looks at */
+    json_t *input;         /* with store or a lane: the request's own input items, normalised; owned */
+    json_t *history;       /* the items before them; owned */
+    int64_t compact_above; /* tokens of the prompt above which its window is compacted; 0: never */
+    struct str compaction; /* what the item that says so holds; empty: it was not */
+    struct {               /* what a reply repeats, and nothing else looks at */
         struct field_string instructions, user, safety_identifier, prompt_cache_key;
         struct field_int max_output_tokens, max_tool_calls;
         int summary; /* index into summary_names, -1: not given */
@@ -153,6 +155,8 @@ enum err_code turn_prompt_error(const struct turn *t, const char *param, struct 
 void turn_write(struct turn *t, const char *event, struct str data);
 /* Why a stream without event lines ends early: clients throw on it, and nothing but [DONE] comes behind it. */
 void turn_write_failure(struct turn *t, const struct job_view *job);
+/* The tokens of the prompt of t's messages as they stand; INT64_MAX: more than there is room for. */
+enum err_code turn_measure(const struct turn *t, int64_t *tokens, struct err *err);
 /* The tokens of the prompt that create would make of body. */
 enum err_code turn_count_tokens(const struct call *c, json_t *body, int64_t *tokens, struct err *err);
 /* The same turn built without a client, for jobs that are in the store: decoded and prepared. The caller's reference. */
@@ -215,7 +219,10 @@ enum err_code prompt_apply(struct api *a, json_t *body, struct arena *arena, str
 enum err_code compaction_expand(json_t **out, const struct api *a, struct str owner, const json_t *input,
                                 int64_t tokens_max, struct arena *arena, struct err *err);
 /* tokens_max for a request that is to be answered: a share of the window of t's tier and the loaded model. */
-struct turn;
 int64_t compaction_room(const struct turn *t);
+/* Where t's prompt is longer than t->compact_above: seals the newest of the window's items, from a user message on and together
+ * at most half of that, and system messages, in t->compaction. *window: the item in whose place they stand, the caller's; NULL
+ * where nothing was to be done. */
+enum err_code compaction_make(struct turn *t, const json_t *items, json_t **window, struct err *err);
 
 #endif

@@ -121,6 +121,8 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
     j->choices = mem_array(choices, sizeof *j->choices);
     j->lines = mem_array(choices, sizeof *j->lines);
     take_params(j, spec);
+    j->compaction =
+        (struct str){ mem_strndup(spec->compaction.ptr, spec->compaction.len), spec->compaction.len };
     for (size_t i = 0; i < choices; i++) {
         j->lines[i] = (struct line){ .reasoning = NO_ITEM, .message = NO_ITEM };
         j->lines[i].summarizer.kind = spec->summary;
@@ -154,6 +156,7 @@ static void job_free(struct job *j)
     for (size_t i = 0; i < j->params.n_stops; i++)
         mem_free((void *)j->params.stops[i].ptr);
     mem_free((void *)j->params.biases);
+    mem_free((void *)j->compaction.ptr);
     for (size_t i = 0; i < j->n_prompts; i++)
         engine_prompt_unref(j->prompts[i]);
     log_free(&j->log);

@@ -4,6 +4,7 @@
  * The order is the API's. Per choice:
  *   reasoning item added, [summary part added, deltas, text done, part done], item done,
  *   message item added, part added, text deltas, text done, part done, item done, choice done.
+ * An item that holds what was compacted stands before those of all choices.
  * A choice that has begun to think has a reasoning item, with or without a summary, before its message.
  * Items are numbered in the order in which they begin; every item that was added is done before the job's
  * terminal event, as incomplete when its choice was cut off, failed or cancelled.
@@ -46,6 +47,7 @@ static void tell(struct job *j, enum job_event_kind kind, size_t item, size_t ch
 
 static size_t add_item(struct job *j, enum job_item_kind kind, size_t choice)
 {
+    static const char *const prefixes[] = { "rs", "msg", "cmp" };
     size_t at = j->view.n_items;
     if (at == j->items_cap) {
         j->items_cap = at ? 2 * at : 4;
@@ -57,8 +59,7 @@ static size_t add_item(struct job *j, enum job_item_kind kind, size_t choice)
     /* 48 digits, of which the first are the same for all of a job's items. The last are its number's, mixed so that ids
      * look as they do elsewhere: a job that goes on after a restart gives its items the same ids again. */
     uint32_t own = ((uint32_t)at + 1) * 2654435761u;
-    snprintf(item->id, sizeof item->id, "%s_%s%0*" PRIx32, kind == JOB_REASONING ? "rs" : "msg", j->hex,
-             OWN_HEX, own);
+    snprintf(item->id, sizeof item->id, "%s_%s%0*" PRIx32, prefixes[kind], j->hex, OWN_HEX, own);
     j->view.n_items++;
     tell(j, JOB_EV_ITEM_ADDED, at, choice, (struct str){ 0 });
     return at;
@@ -175,6 +176,11 @@ void job_begin(struct job *j)
         tell(j, JOB_EV_QUEUED, 0, 0, (struct str){ 0 });
     j->view.status = JOB_IN_PROGRESS;
     tell(j, JOB_EV_STARTED, 0, 0, (struct str){ 0 });
+    if (!j->compaction.len)
+        return;
+    size_t at = add_item(j, JOB_COMPACTION, 0);
+    buf_put_str(&j->items[at].text, j->compaction);
+    finish_item(j, at, true);
 }
 
 /* The engine's totals are per sequence; the job's are their sums, each prompt counted once. */

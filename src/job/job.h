@@ -19,16 +19,16 @@
 struct conductor;
 
 enum job_status { JOB_QUEUED, JOB_IN_PROGRESS, JOB_COMPLETED, JOB_INCOMPLETE, JOB_FAILED, JOB_CANCELLED };
-enum job_item_kind { JOB_REASONING, JOB_MESSAGE };
+enum job_item_kind { JOB_REASONING, JOB_MESSAGE, JOB_COMPACTION };
 
 /* One output item as it stands: the fold of its events. */
 struct job_item {
     enum job_item_kind kind;
-    char id[64]; /* "rs_..." or "msg_..." + 48 hex */
+    char id[64]; /* "rs_", "msg_" or "cmp_" + 48 hex */
     size_t choice;
-    bool done;          /* item_done was sent */
-    bool complete;      /* status completed; else incomplete */
-    struct buf text;    /* a message's text; the summary's text of a reasoning item */
+    bool done;       /* item_done was sent */
+    bool complete;   /* status completed; else incomplete */
+    struct buf text; /* a message's text; the summary's text of a reasoning item; what a compaction's holds */
     struct buf thought; /* of a reasoning item: as it was thought */
 };
 
@@ -144,6 +144,8 @@ struct job_spec {
     bool prompt_logprobs; /* of the prompts' tokens too; plan.tokens_max may then be 0 */
     int top_logprobs;     /* alternatives of each, 0..ENGINE_TOP_LOGPROBS_MAX */
     enum summary summary;
+    struct str
+        compaction; /* what an item holds that stands before all others; empty: there is none; copied */
     struct str stops[4];
     size_t n_stops;
     bool ignore_eos;
@@ -180,9 +182,9 @@ struct job_watcher {
 };
 
 struct job_record {
-    struct str name;    /* the response's id: "resp_" and hex digits, of which the items' ids take the first */
-    bool background;    /* nobody waits on the line */
-    int64_t events;     /* that are stored already: an earlier run's, or those written with the row */
+    struct str name; /* the response's id: "resp_" and hex digits, of which the items' ids take the first */
+    bool background; /* nobody waits on the line */
+    int64_t events;  /* that are stored already: an earlier run's, or those written with the row */
     struct str journal; /* of the earlier run */
 };
 

@@ -91,6 +91,7 @@ struct job {
     struct line *lines;         /* [n_choices] */
     uint64_t events;            /* numbered ones sent */
     char hex[JOB_HEX + 1];
+    struct str compaction; /* empty: none */
 
     const struct engine *engine;    /* spells tokens */
     struct engine_prompt **prompts; /* [n_prompts], one reference each */

@@ -18,7 +18,7 @@ RESPONSE = {
     "previous_response_id": "<any>",
     "reasoning": {"effort": "<string>", "summary": "<any>"}, "store": "<bool>", "temperature": "<number>",
     "top_p": "<number>", "top_logprobs": "<int>", "presence_penalty": "<number>", "frequency_penalty": "<number>",
-    "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "<any>", "tools": ["<...>"],
+    "text": {"format": {"type": "text"}, "verbosity": "<re:^(low|medium|high)$>"}, "tool_choice": "<any>", "tools": ["<...>"],
     "truncation": "<re:^(auto|disabled)$>", "conversation": "<any>", "usage": "<any>", "service_tier": "<string>", "metadata": {},
     "safety_identifier": "<any>", "prompt_cache_key": "<any>",
     "thinkd": {"<only>": True, "cost": "<any>", "route": ["<string>"], "budget": {"allowed": "<int>", "used": "<int>"},
@@ -33,6 +33,10 @@ REASONING = {
     "summary": ["<...>"],
 }
 SEALED = {**REASONING, "encrypted_content": "<re:^[A-Za-z0-9_-]+$>"}
+COMPACTION = {
+    "<only>": True, "type": "compaction", "id": "<id:cmp_>", "status": "<re:^(in_progress|completed)$>",
+    "encrypted_content": "<re:^[A-Za-z0-9_-]*$>",
+}
 TOP = {"<only>": True, "token": "<any>", "logprob": "<number>", "bytes": ["<...>"]}
 TOKEN = {**TOP, "logprob": "<any>", "top_logprobs": ["<...>"]}
 CONFIDENCE = {"<only>": True, "mean_logprob": "<any>", "mean": "<any>", "lowest": "<any>", "tail": "<any>"}
@@ -83,7 +87,8 @@ def tokens(entries, text, at):
 
 
 def item(i, at="item"):
-    expect(MESSAGE if i.get("type") == "message" else SEALED if "encrypted_content" in i else REASONING, i, at)
+    kinds = {"message": MESSAGE, "compaction": COMPACTION}
+    expect(kinds.get(i.get("type"), SEALED if "encrypted_content" in i else REASONING), i, at)
     for part in i.get("content", []):
         expect({"<only>": True, "type": "output_text", "text": "<any>", "annotations": [], "logprobs": ["<...>"]}, part, at)
         tokens(part["logprobs"], part["text"], f"{at}.logprobs")

@@ -268,6 +268,29 @@ def killed_without_progress(binary):
         stop(server)
 
 
+def a_compacted_window_goes_on(binary):
+    """What a client has seen of it before a kill is what the response holds at its end."""
+    with tempfile.TemporaryDirectory() as data:
+        server = serve(binary, data)
+        window = [{"role": "user", "content": "old " * 1200}, {"role": "user", "content": "/hold 3"}]
+        status, response = server.call("POST", "/v1/responses", {
+            "model": "o3", "input": window, "background": True, "reasoning": {"effort": "none"},
+            "context_management": [{"type": "compaction", "compact_threshold": 1000}]})
+        expect(status == 200, f"{status}: {response}")
+        name = response["id"]
+        seen = []
+        while len(seen) < 2: # what was compacted, and the beginning of the answer
+            seen = server.call("GET", f"/v1/responses/{name}")[1]["output"]
+        server.kill()
+        server = serve(binary, data)
+        server.wait_said(f"going on name={name}")
+        release(server)
+        response = wait_terminal(server, name)
+        expect(response["output"][0] == seen[0] and seen[0]["type"] == "compaction", f"{seen[0]} became {response['output'][0]}")
+        expect(response["output_text"] == "1 2 3" and response["usage"]["input_tokens"] < 10, f"{response}")
+        stop(server)
+
+
 def cancel_stops_compute(binary):
     """After the answer to a cancel no token is generated: the server's count is then what the responses were charged."""
     with tempfile.TemporaryDirectory() as data:
@@ -330,9 +353,9 @@ def large_store_shrinks(binary):
         expect(after < before, f"{before} bytes before, {after} after")
 
 
-TESTS = [disk_full, disk_read_only, locked_at_start, locked_while_running, not_a_database, garbage_or_truncated, newer_version,
-         second_server, sigterm_keeps_jobs, killed_without_progress, cancel_stops_compute, old_responses_go,
-         large_store_shrinks]
+TESTS = [disk_full, disk_read_only, locked_at_start, locked_while_running, not_a_database, garbage_or_truncated,
+         newer_version, second_server, sigterm_keeps_jobs, killed_without_progress, a_compacted_window_goes_on,
+         cancel_stops_compute, old_responses_go, large_store_shrinks]
 
 
 def main(binary, *names):
