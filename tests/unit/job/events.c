@@ -48,7 +48,7 @@ static void thought_and_answer(void **state)
     assert_int_equal(f->w.reasoning_tokens, 10);
     assert_int_equal(f->w.output_tokens, 13);
     assert_true(f->w.complete[0] && f->w.complete[1]);
-    assert_memory_equal(f->w.ids[0] + 3 + 8, f->w.ids[1] + 4 + 8, 40);
+    assert_memory_equal(f->w.ids[0] + 3, f->w.ids[1] + 4, 40);
     assert_int_equal(conductor_jobs(f->c), 0);
 }
 
