@@ -17,6 +17,7 @@
 #include "base/rng.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- life ----------------------------------------------------------------------------------------- */
@@ -241,11 +242,22 @@ static enum err_code check_logprobs(const struct turn *t, struct err *err)
         (long long)tokens, t->top_logprobs, LOGPROBS_MAX);
 }
 
+/* Owners share no computed prompt: cached_tokens and the time to the first token would tell one what another has sent. */
+static uint64_t salt_of(const struct turn *t)
+{
+    char digits[SHA256_HEX_SIZE];
+    sha256_hex(digits, &(struct str){ t->owner.id, strlen(t->owner.id) }, 1);
+    digits[16] = '\0';
+    return strtoull(digits, NULL, 16);
+}
+
 static enum err_code prepare(struct turn *t, struct err *err)
 {
     enum err_code code = t->kind->prepare(t, err);
-    for (size_t i = 0; i < t->n_prompts && !code; i++)
+    for (size_t i = 0; i < t->n_prompts && !code; i++) {
+        engine_prompt_set_salt(t->prompts[i], salt_of(t));
         code = check_window(t, t->prompts[i], err);
+    }
     return code ? code : check_logprobs(t, err);
 }
 
