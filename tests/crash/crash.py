@@ -104,9 +104,9 @@ def request(kind, seed):
 
 
 def shown(response):
-    """What may not depend on a crash. An item's id ends in the response's own digits, which are left out."""
-    digits = response["id"][-40:]
-    output = [{**i, "id": i["id"].removesuffix(digits)} for i in response["output"]]
+    """What may not depend on a crash. An item's id begins with the response's own digits, which are left out."""
+    digits = response["id"].removeprefix("resp_")[:40]
+    output = [{**i, "id": i["id"].replace(digits, "")} for i in response["output"]]
     usage = response["usage"] and {k: response["usage"][k] for k in ("input_tokens", "output_tokens", "total_tokens")}
     return {"status": response["status"], "output": output, "output_text": response["output_text"], "usage": usage}
 
