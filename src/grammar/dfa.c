@@ -33,6 +33,7 @@ struct making {
     struct builder *b;
     struct dfa_budget *budget;
     bool over;                /* the budget is */
+    bool spelled;             /* characters are read as JSON writes them */
     uint8_t *seen;            /* by node id: its characters are in the alphabet */
     struct points cuts;       /* where spans begin */
     struct points chars;      /* of texts */
@@ -41,6 +42,7 @@ struct making {
     struct span *spans; /* of all characters, ascending */
     size_t n_spans, n_classes;
     uint32_t *samples; /* a character of each class */
+    uint8_t *lens;     /* bytes of the shortest of each class */
     const struct node **states;
     uint32_t *number; /* by node id: its state plus one */
     size_t number_cap, n_states, states_cap;
@@ -117,6 +119,7 @@ static void collect(struct making *m, const struct node *x)
         return;
     case NODE_NOT:
     case NODE_REPEAT: collect(m, x->rep.x); return;
+    case NODE_IMAGE: collect(m, node_spelled(m->b, x)); return; /* inside of another set */
     case NODE_NEVER:
     case NODE_EMPTY:
     case NODE_SEQ:
@@ -193,7 +196,7 @@ static void refine(struct making *m, const struct char_range *ranges, size_t n, 
 
 static void make_alphabet(struct making *m, const struct node *x)
 {
-    m->seen = mem_array(m->b->n_nodes, 1);
+    m->seen = mem_array(GRAMMAR_NODES_MAX + 1, 1); /* spelling out makes nodes */
     collect(m, x);
     cut_spans(m);
     m->n_classes = 1;
@@ -301,6 +304,7 @@ static const struct node *derive(struct making *m, const struct node *x, uint32_
     case NODE_AND: return derive_parts(m, x, c);
     case NODE_NOT: return node_not(m->b, derive(m, x->rep.x, c));
     case NODE_REPEAT: return derive_repeat(m, x, c);
+    case NODE_IMAGE: return derive(m, node_spelled(m->b, x), c);
     case NODE_NEVER:
     case NODE_EMPTY:
     case NODE_CONTROL:
@@ -348,6 +352,22 @@ static void put_row(struct making *m, size_t state)
         m->budget->cells -= m->n_classes;
 }
 
+/* Bytes of the shortest character of each class. Above ASCII the first one of a span is. */
+static void measure_classes(struct making *m)
+{
+    char out[8];
+    m->lens = mem_array(m->n_classes, 1);
+    for (size_t i = 0; i < m->n_spans; i++) {
+        uint8_t *least = &m->lens[m->spans[i].class];
+        for (uint32_t c = m->spans[i].first; c <= m->spans[i].last && c <= 0x80; c++) {
+            uint8_t len = (uint8_t)(m->spelled ? json_spell(c, out) : utf8_encode(c, out));
+            *least = *least && *least < len ? *least : len;
+        }
+        if (!*least)
+            *least = (uint8_t)utf8_encode(m->spans[i].first, out);
+    }
+}
+
 /* Which states lead to each one, and by how many bytes: the edges turned around, by state. */
 struct edges {
     size_t *first; /* [n_states + 1] */
@@ -369,10 +389,9 @@ static struct edges turn_around(const struct making *m)
     for (size_t i = 0; i < cells; i++) {
         if (m->next[i] == DFA_DEAD)
             continue;
-        char utf8[4];
         size_t at = e.first[m->next[i] + 1]++;
         e.from[at] = (uint32_t)(i / m->n_classes);
-        e.len[at] = (uint8_t)utf8_encode(m->samples[i % m->n_classes], utf8); /* samples are the shortest */
+        e.len[at] = m->lens[i % m->n_classes];
     }
     return e;
 }
@@ -420,16 +439,21 @@ struct rows {
     bool *live; /* by class: some state goes on by it */
 };
 
-static uint16_t put_classifier_row(struct rows *rows, const uint16_t step[64])
+static uint16_t put_classifier_row(struct rows *rows, const uint16_t step[128], bool ascii)
 {
+    bool any = false;
+    for (size_t i = 0; i < 128; i++)
+        any = any || step[i] != STEP_NONE;
+    if (!any)
+        return STEP_NONE;
     for (size_t i = rows->n; i-- > 1;) /* a handful, or a few hundred for Unicode's properties */
-        if (memcmp(rows->ptr[i].step, step, sizeof rows->ptr[i].step) == 0)
+        if (rows->ptr[i].ascii == ascii && memcmp(rows->ptr[i].step, step, sizeof rows->ptr[i].step) == 0)
             return (uint16_t)i;
     if (rows->n == rows->cap) {
         rows->cap = rows->cap ? 2 * rows->cap : 16;
         rows->ptr = mem_realloc(rows->ptr, rows->cap * sizeof *rows->ptr);
     }
-    rows->ptr[rows->n] = (struct dfa_row){ 0 };
+    rows->ptr[rows->n] = (struct dfa_row){ .ascii = ascii };
     memcpy(rows->ptr[rows->n].step, step, sizeof rows->ptr[rows->n].step);
     return (uint16_t)rows->n++;
 }
@@ -442,10 +466,16 @@ static uint16_t class_step(const struct making *m, const struct rows *rows, uint
     return (uint16_t)(STEP_CLASS | m->spans[i].class);
 }
 
+static void clear_steps(uint16_t step[128])
+{
+    for (size_t i = 0; i < 128; i++)
+        step[i] = STEP_NONE;
+}
+
 /* The row of the characters from base on, 64 to the power of levels of them; least: below it a form would be overlong. */
 static uint16_t classify(const struct making *m, struct rows *rows, uint32_t base, int levels, uint32_t least)
 {
-    uint16_t step[64];
+    uint16_t step[128];
     uint32_t width = 1u << 6 * (levels - 1);
     size_t at = span_at(m, base);
     uint32_t last = base + 64 * width - 1;
@@ -453,6 +483,7 @@ static uint16_t classify(const struct making *m, struct rows *rows, uint32_t bas
         at < m->n_spans && m->spans[at].first <= base && m->spans[at].last >= last && base >= least;
     if (base > CHAR_LAST)
         return STEP_NONE;
+    clear_steps(step);
     for (uint32_t i = 0; i < 64; i++) {
         if (uniform && i)
             step[i] = step[0];
@@ -461,18 +492,53 @@ static uint16_t classify(const struct making *m, struct rows *rows, uint32_t bas
         else
             step[i] = classify(m, rows, base + i * width, levels - 1, least);
     }
-    for (uint32_t i = 0; i < 64; i++)
-        if (step[i] != STEP_NONE)
-            return put_classifier_row(rows, step);
-    return STEP_NONE;
+    return put_classifier_row(rows, step, false);
+}
+
+/* What stands behind \u00: 0 or 1 and a last digit, of characters that have no shorter escape. */
+static uint16_t classify_hex(const struct making *m, struct rows *rows)
+{
+    uint16_t step[128], last[128];
+    char out[8];
+    clear_steps(step);
+    for (uint32_t high = 0; high < 2; high++) {
+        clear_steps(last);
+        for (uint32_t low = 0; low < 16; low++)
+            if (json_spell(16 * high + low, out) == 6)
+                last[(unsigned char)"0123456789abcdef"[low]] = class_step(m, rows, 16 * high + low, 0);
+        step['0' + high] = put_classifier_row(rows, last, true);
+    }
+    return put_classifier_row(rows, step, true);
+}
+
+/* What stands behind the backslash of an escape. */
+static uint16_t classify_escapes(const struct making *m, struct rows *rows)
+{
+    uint16_t step[128], zero[128], behind = classify_hex(m, rows);
+    char out[8];
+    for (int i = 0; i < 2 && behind != STEP_NONE; i++) {
+        clear_steps(zero);
+        zero['0'] = behind;
+        behind = put_classifier_row(rows, zero, true);
+    }
+    clear_steps(step);
+    step['u'] = behind;
+    for (uint32_t c = 0; c < 0x80; c++)
+        if (json_spell(c, out) == 2)
+            step[(unsigned char)out[1]] = class_step(m, rows, c, 0);
+    return put_classifier_row(rows, step, true);
 }
 
 static void put_leads(const struct making *m, struct rows *rows, struct dfa *d)
 {
     for (uint32_t i = 0; i < 256; i++)
         d->lead[i] = STEP_NONE;
+    char out[8];
     for (uint32_t i = 0; i < 0x80; i++)
-        d->lead[i] = class_step(m, rows, i, 0);
+        if (!m->spelled || json_spell(i, out) == 1)
+            d->lead[i] = class_step(m, rows, i, 0);
+    if (m->spelled)
+        d->lead['\\'] = classify_escapes(m, rows);
     for (uint32_t i = 0xc2; i < 0xe0; i++)
         d->lead[i] = classify(m, rows, (i & 0x1f) << 6, 1, 0x80);
     for (uint32_t i = 0xe0; i < 0xf0; i++)
@@ -522,19 +588,39 @@ static void make_classifier(const struct making *m, struct dfa *d, struct arena 
     for (size_t i = 0; i < d->n_states * d->n_classes; i++)
         if (d->next[i] != DFA_DEAD)
             rows.live[i % d->n_classes] = true;
-    put_classifier_row(&rows, (uint16_t[64]){ 0 }); /* row 0 is lead's */
+    put_classifier_row(&rows, (uint16_t[128]){ 0 }, false); /* row 0 is lead's */
     put_leads(m, &rows, d);
     d->n_rows = rows.n;
     d->rows = arena_array(arena, rows.n, sizeof *d->rows);
     memcpy(d->rows, rows.ptr, rows.n * sizeof *d->rows);
     for (size_t i = 1; i < d->n_rows; i++)
-        gather_classes(d, d->rows[i].step, 64, &d->rows[i], arena);
+        gather_classes(d, d->rows[i].step, 128, &d->rows[i], arena);
     gather_classes(d, d->lead, 256, &d->rows[0], arena);
     mem_free(rows.live);
     mem_free(rows.ptr);
 }
 
 /* --- all of it -------------------------------------------------------------------------------------------------------------- */
+
+static bool plain_span(const struct span *s)
+{
+    return s->last >= 0x20 && !(s->first == s->last && (s->first == '"' || s->first == '\\'));
+}
+
+static const bool *find_loops(const struct making *m, const uint32_t *next, struct arena *arena)
+{
+    bool *loops = arena_array(arena, m->n_states, sizeof *loops),
+         *plain = mem_array(m->n_classes, sizeof *plain);
+    for (size_t i = 0; i < m->n_spans; i++)
+        plain[m->spans[i].class] = plain[m->spans[i].class] || plain_span(&m->spans[i]);
+    for (size_t s = 0; s < m->n_states; s++) {
+        loops[s] = true;
+        for (size_t k = 0; k < m->n_classes && loops[s]; k++)
+            loops[s] = !plain[k] || next[s * m->n_classes + k] == s;
+    }
+    mem_free(plain);
+    return loops;
+}
 
 static struct dfa *finish(const struct making *m, struct arena *arena)
 {
@@ -551,6 +637,7 @@ static struct dfa *finish(const struct making *m, struct arena *arena)
         more[i / m->n_classes] |= next[i] != DFA_DEAD;
     d->next = next;
     d->more = more;
+    d->loops = find_loops(m, next, arena);
     d->dist = dist;
     d->n_states = m->n_states;
     d->n_classes = m->n_classes;
@@ -564,7 +651,12 @@ bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct 
     struct making m = { .b = b, .budget = budget };
     *out = NULL;
     assert(x->regular);
+    if (x->kind == NODE_IMAGE) {
+        m.spelled = true;
+        x = x->rep.x;
+    }
     make_alphabet(&m, x);
+    measure_classes(&m);
     number_state(&m, x);
     for (size_t s = 0; s < m.n_states && !m.over; s++)
         put_row(&m, s);
@@ -576,6 +668,7 @@ bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct 
     mem_free(m.sets);
     mem_free(m.spans);
     mem_free(m.samples);
+    mem_free(m.lens);
     mem_free(m.states);
     mem_free(m.number);
     mem_free(m.next);
@@ -585,9 +678,7 @@ bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct 
 bool dfa_step(const struct dfa *d, uint32_t state, uint32_t row, unsigned char byte, uint32_t *to_state,
               uint32_t *to_row)
 {
-    uint16_t step = row == 0                ? d->lead[byte]
-                    : (byte & 0xc0) == 0x80 ? d->rows[row].step[byte & 0x3f]
-                                            : STEP_NONE;
+    uint16_t step = row == 0 ? d->lead[byte] : dfa_row_step(&d->rows[row], byte);
     if (step == STEP_NONE)
         return false;
     const uint32_t *next = d->next + (size_t)state * d->n_classes;

@@ -5,6 +5,8 @@
  * pattern of two classes with a maxLength of 1,000 has a few thousand small rows. The bytes of a character are told apart by a classifier,
  * a trie of UTF-8 in rows of 64. A position is a state and a row of the classifier, row 0 between two characters.
  *
+ * Of an IMAGE it reads characters as JSON writes them in a string: the classifier knows the escapes.
+ *
  * Invariant: every state that is reachable reaches an accepting one (dead ones are cut off), so whatever byte is accepted can
  * be gone on from. Texts that are not UTF-8 are never accepted.
  */
@@ -23,7 +25,8 @@
 #define STEP_CLASS 0x8000u /* ored to a class */
 
 struct dfa_row {
-    uint16_t step[64];       /* by the low bits of a continuation byte */
+    uint16_t step[128]; /* by the low bits of a byte */
+    bool ascii; /* it takes bytes below 0x80: it is in an escape; else those that continue a character */
     const uint16_t *classes; /* that can be reached below */
     const uint8_t *lens;     /* and in how many bytes at least */
     size_t n_classes;
@@ -35,12 +38,20 @@ struct dfa {
     size_t n_rows, n_states, n_classes;
     const uint32_t *next; /* [n_states][n_classes]; state 0 is the start */
     const bool *more;     /* by state: something may still come */
+    const bool *loops;    /* by state: every plain character of a JSON string leads back to it */
     const uint32_t *dist; /* bytes to the nearest end, by state; 0: accepting */
 };
 
 struct dfa_budget {
     size_t work, cells;
 };
+
+static inline uint16_t dfa_row_step(const struct dfa_row *r, unsigned char byte)
+{
+    return r->ascii                ? (byte < 0x80 ? r->step[byte] : STEP_NONE)
+           : (byte & 0xc0) == 0x80 ? r->step[byte & 0x3f]
+                                   : STEP_NONE;
+}
 
 /* The dfa of a regular node, in arena. *out stays NULL where the node has no text. false: the budget is used up. */
 bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct dfa_budget *budget,

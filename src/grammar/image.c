@@ -4,6 +4,9 @@
  * Each character has one spelling, and no spelling begins another, so the image of an intersection is the intersection of images, and
  * of a complement the images of all texts without those that are taken out. So a pattern with a maxLength stays what it was and its
  * lengths still count characters, however they are escaped.
+ *
+ * Where there is an intersection or a complement in it, the set needs an automaton anyway. Then it is left as it is, and its automaton reads spelled
+ * characters (dfa.c): its alphabet is the set's own, three classes perhaps, and not all the letters that escapes are made of.
  */
 #include "grammar/node_impl.h"
 
@@ -14,8 +17,7 @@
 static const char shorts[] = "\b\f\n\r\t\"\\";
 static const char letters[] = "bfnrt\"\\";
 
-/* The spelling of c in out, its length. */
-static size_t spell(uint32_t c, char out[8])
+size_t json_spell(uint32_t c, char out[8])
 {
     const char *at = c && c < 0x80 ? strchr(shorts, (int)c) : NULL;
     if (at) {
@@ -32,7 +34,7 @@ static const struct node *image_of_text(struct builder *b, struct str text)
     char spelled[8];
     uint32_t c;
     for (size_t used; text.len && (used = utf8_decode(text, &c)); text = str_slice(text, used, text.len))
-        buf_put(&out, spelled, spell(c, spelled));
+        buf_put(&out, spelled, json_spell(c, spelled));
     const struct node *x = node_text(b, buf_str(&out));
     buf_free(&out);
     return x;
@@ -45,7 +47,7 @@ static const struct node *escapes(struct builder *b, const struct node *class, c
     size_t n = 0, len = strlen(prefix);
     char spelled[8];
     for (uint32_t c = 0; c < 0x80; c++) {
-        size_t used = spell(c, spelled);
+        size_t used = json_spell(c, spelled);
         if (used == len + 1 && memcmp(spelled, prefix, len) == 0 &&
             ranges_hold(class->set.ranges, class->set.n, c))
             last[n++] = (struct char_range){ (unsigned char)spelled[len], (unsigned char)spelled[len] };
@@ -84,6 +86,7 @@ struct imaging {
 };
 
 static const struct node *image(struct imaging *m, const struct node *x);
+static const struct node *spell_out(struct builder *b, const struct node *x);
 
 static const struct node *image_of_any(struct imaging *m)
 {
@@ -130,6 +133,7 @@ static const struct node *image_once(struct imaging *m, const struct node *x)
     case NODE_AND: return image_of_parts(m, x);
     case NODE_NOT: return node_and(m->b, image_of_any(m), node_not(m->b, image(m, x->rep.x)));
     case NODE_REPEAT: return node_repeat(m->b, image(m, x->rep.x), x->rep.min, x->rep.max);
+    case NODE_IMAGE: return spell_out(m->b, node_spelled(m->b, x));
     case NODE_NEVER:
     case NODE_EMPTY:
     case NODE_CONTROL:
@@ -147,12 +151,23 @@ static const struct node *image(struct imaging *m, const struct node *x)
     return m->done[x->id];
 }
 
+static const struct node *spell_out(struct builder *b, const struct node *x)
+{
+    struct imaging m = { .b = b, .n_done = (size_t)x->id + 1 }; /* parts are older than their whole */
+    m.done = mem_array(m.n_done, sizeof *m.done);
+    const struct node *y = image(&m, x);
+    mem_free(m.done);
+    return y;
+}
+
+const struct node *node_spelled(struct builder *b, const struct node *x)
+{
+    assert(x->kind == NODE_IMAGE);
+    return spell_out(b, x->rep.x);
+}
+
 const struct node *node_json_image(struct builder *b, const struct node *regular)
 {
     assert(regular->regular);
-    struct imaging m = { .b = b, .n_done = (size_t)regular->id + 1 }; /* parts are older than their whole */
-    m.done = mem_array(m.n_done, sizeof *m.done);
-    const struct node *x = image(&m, regular);
-    mem_free(m.done);
-    return x;
+    return regular->boolean ? node_image(b, regular) : spell_out(b, regular);
 }

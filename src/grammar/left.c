@@ -211,7 +211,8 @@ static void split_node(struct turning *t, struct split *out, const struct node *
         }
         return;
     case NODE_AND:
-    case NODE_NOT: out->rest = node_and(t->b, x, node_not(t->b, t->b->empty)); return;
+    case NODE_NOT:
+    case NODE_IMAGE: out->rest = node_and(t->b, x, node_not(t->b, t->b->empty)); return;
     case NODE_REPEAT: split_repeat(t, out, x); return;
     case NODE_CALL: split_call(t, out, x); return;
     }

@@ -31,10 +31,32 @@ static bool takes_plain(const struct program *p, uint32_t pc)
         return false;
     }
     const struct dfa *d = program_dfa(p, pc, &first, &state, &row);
-    for (unsigned c = 0x20; c < 256 && row == 0; c++)
+    unsigned end =
+        row ? 0x80
+            : 256; /* inside of a character come bytes that no plain token begins with, or an escape's */
+    for (unsigned c = 0x20; c < end; c++)
         if (plain_byte((unsigned char)c) && dfa_step(d, state, row, (unsigned char)c, &to_state, &to_row))
             return true;
     return false;
+}
+
+/* What may come when this is the only place that takes plain characters. */
+static bool run_at(const struct program *p, const struct item *taker, uint32_t *run)
+{
+    uint32_t first, state, row;
+    if (taker->pc < p->dfa_base)
+        return false;
+    const struct dfa *d = program_dfa(p, taker->pc, &first, &state, &row);
+    const struct frame *f = &taker->stack->frames[0];
+    if (row == 0 && d->loops[state]) {
+        *run = COUNT_ENDLESS;
+        return true;
+    }
+    if (row || state || taker->stack->n != 1 || f->count == 0 || !p->code[f->pc].plain)
+        return false;
+    uint32_t max = p->code[f->pc].max;
+    *run = max == COUNT_ENDLESS ? max : max - f->count + 1;
+    return true;
 }
 
 /* How many plain characters may come, if that is all there is to plain tokens here; false: they must be looked at. */
@@ -49,17 +71,7 @@ static bool plain_run(const struct program *p, const struct state *at, uint32_t 
             return false;
         taker = &at->items[i];
     }
-    if (!taker)
-        return true;
-    if (taker->pc < p->dfa_base || taker->stack->n != 1)
-        return false;
-    const struct frame *f = &taker->stack->frames[0];
-    if (f->count == 0 || !p->code[f->pc].plain)
-        return false;
-    uint32_t first, state, row, max = p->code[f->pc].max;
-    program_dfa(p, taker->pc, &first, &state, &row);
-    *run = max == COUNT_ENDLESS ? max : max - f->count + 1;
-    return state == 0;
+    return !taker || run_at(p, taker, run);
 }
 
 /* --- the walk ------------------------------------------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ static uint64_t hash_node(const struct node *x)
             h = mix(h, x->many.parts[i]->id);
         return h;
     case NODE_NOT:
+    case NODE_IMAGE:
     case NODE_REPEAT: return mix(mix(mix(h, x->rep.x->id), x->rep.min), x->rep.max);
     case NODE_CALL: return mix(h, x->rule);
     }
@@ -67,6 +68,7 @@ static bool same_node(const struct node *x, const struct node *y)
         return x->many.n == y->many.n &&
                memcmp(x->many.parts, y->many.parts, x->many.n * sizeof(void *)) == 0;
     case NODE_NOT:
+    case NODE_IMAGE:
     case NODE_REPEAT: return x->rep.x == y->rep.x && x->rep.min == y->rep.min && x->rep.max == y->rep.max;
     case NODE_CALL: return x->rule == y->rule;
     }
@@ -503,6 +505,16 @@ const struct node *node_not(struct builder *b, const struct node *x)
         return x->rep.x;
     return intern(b, (struct node){ .kind = NODE_NOT,
                                     .nullable = !x->nullable,
+                                    .regular = true,
+                                    .boolean = true,
+                                    .depth = deeper(x),
+                                    .rep = { x, 0, 0 } });
+}
+
+const struct node *node_image(struct builder *b, const struct node *x)
+{
+    return intern(b, (struct node){ .kind = NODE_IMAGE,
+                                    .nullable = x->nullable,
                                     .regular = true,
                                     .boolean = true,
                                     .depth = deeper(x),

@@ -22,6 +22,7 @@ enum node_kind {
     NODE_OR,    /* at least two, by id */
     NODE_AND,   /* at least two, by id */
     NODE_NOT,
+    NODE_IMAGE, /* what JSON writes for the texts of x, which has an AND or a NOT in it: see image.c */
     NODE_REPEAT,
     NODE_CONTROL,
     NODE_CALL
@@ -51,7 +52,7 @@ struct node {
         struct {
             const struct node *x;
             size_t min, max;
-        } rep;       /* REPEAT, and NOT by x */
+        } rep;       /* REPEAT, and NOT and IMAGE by x */
         size_t rule; /* CALL */
     };
 };
@@ -73,6 +74,11 @@ struct builder {
 
 /* Two parts in a row, without looking for texts to join. */
 const struct node *node_pair(struct builder *b, const struct node *head, const struct node *tail);
+const struct node *node_image(struct builder *b, const struct node *x);
+/* The same texts as an IMAGE's, written out. */
+const struct node *node_spelled(struct builder *b, const struct node *image);
+/* How JSON writes a character; the length. */
+size_t json_spell(uint32_t c, char out[8]);
 bool ranges_hold(const struct char_range *ranges, size_t n, uint32_t c);
 
 #endif

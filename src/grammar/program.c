@@ -105,7 +105,8 @@ static bool ascii_class(const struct node *x)
 /* It needs a dfa as a whole. */
 static bool wants_dfa(const struct node *x)
 {
-    return x->kind == NODE_AND || x->kind == NODE_NOT || (x->kind == NODE_CLASS && !ascii_class(x));
+    return x->kind == NODE_AND || x->kind == NODE_NOT || x->kind == NODE_IMAGE ||
+           (x->kind == NODE_CLASS && !ascii_class(x));
 }
 
 /* The rule of a node, made when it is first asked for. Its body is written later. */
@@ -292,7 +293,8 @@ static uint32_t write_inline(struct writer *w, const struct node *x, uint32_t ne
     case NODE_OR: return write_or(w, x, next);
     case NODE_REPEAT: return write_repeat(w, x, next);
     case NODE_AND:
-    case NODE_NOT: return put_call(w, rule_for(w, x), next);
+    case NODE_NOT:
+    case NODE_IMAGE: return put_call(w, rule_for(w, x), next);
     case NODE_CONTROL: return write_control(w, x, next);
     case NODE_CALL: return put_call(w, (uint32_t)x->rule, next);
     case NODE_NEVER: break;
@@ -332,6 +334,7 @@ static uint32_t weigh_once(struct writer *w, const struct node *x)
     case NODE_SEQ:
     case NODE_AND: /* what is inside is a dfa's, not the program's */
     case NODE_NOT:
+    case NODE_IMAGE:
     case NODE_CALL: break;
     }
     return n;
@@ -630,7 +633,7 @@ static void split_by_dfas(struct program *p)
         split_bytes(p, d->lead);
         for (size_t r = 1; r < d->n_rows && p->n_classes < 256; r++) {
             for (unsigned c = 0; c < 256; c++)
-                value[c] = (c & 0xc0) == 0x80 ? d->rows[r].step[c & 0x3f] : STEP_NONE;
+                value[c] = dfa_row_step(&d->rows[r], (unsigned char)c);
             split_bytes(p, value);
         }
     }

@@ -75,6 +75,7 @@ static uint64_t ends_of(const struct reading *r, const struct node *x, size_t i)
             if (starts_character(r->text, j) && utf8_valid(str_slice(r->text, i, j)))
                 all |= 1ull << j;
         return all & ~r->ends[x->rep.x->id][i];
+    case NODE_IMAGE: return 0; /* compared with what it stands for: see regex.c */
     case NODE_REPEAT: return repeat_ends(r, x, i);
     case NODE_CALL: return r->ends[r->b->rules[x->rule].body->id][i];
     }
@@ -108,8 +109,8 @@ bool reference_matches(struct builder *b, size_t start, struct str text)
 
 static void print_node(const struct node *x, struct buf *out)
 {
-    static const char *const names[] = { "never", "empty", "text",   "class",   "seq", "or",
-                                         "and",   "not",   "repeat", "control", "call" };
+    static const char *const names[] = { "never", "empty", "text",  "class",  "seq",     "or",
+                                         "and",   "not",   "image", "repeat", "control", "call" };
     buf_printf(out, "%s(", names[x->kind]);
     if (x->kind == NODE_TEXT || x->kind == NODE_CONTROL)
         buf_put_str(out, x->text);

@@ -3,6 +3,8 @@
  */
 #include "test.h"
 
+#include "base/rng.h"
+#include "grammar/node_impl.h"
 #include "reference.h"
 
 #include <string.h>
@@ -73,7 +75,9 @@ static struct grammar_vocab *vocab;
 static int open_vocab(void **state)
 {
     (void)state;
-    tokenizer = test_tokenizer(NULL, 0, NULL, 0);
+    static const char *const words[] = { "ab", "a\\", "n\"",       "\\\"",  "\\u00",
+                                         "1f", " a",  "\xC3\xA9t", "aaaaaa" };
+    tokenizer = test_tokenizer(words, ARRAY_LEN(words), NULL, 0);
     grammar_vocab_open(&vocab, tokenizer);
     return 0;
 }
@@ -177,10 +181,74 @@ static void each_character_is_spelled_as_json_writes_it(void **state)
     grammar_unref(g);
 }
 
+static void expect_same_texts(struct grammar *a, struct grammar *b, struct rng *rng)
+{
+    struct matcher *x, *y;
+    matcher_open(&x, a, vocab);
+    matcher_open(&y, b, vocab);
+    for (int i = 0; i < 40; i++) {
+        size_t words, n = 0;
+        const uint64_t *mask = matcher_mask(x, &words), *other = matcher_mask(y, &words);
+        assert_memory_equal(mask, other, words * sizeof *mask);
+        for (size_t w = 0; w < words; w++)
+            n += (size_t)__builtin_popcountll(mask[w]);
+        n = (size_t)rng_below(rng, n);
+        int32_t id = 0;
+        while (!(mask[id / 64] >> (id % 64) & 1) || n-- > 0)
+            id++;
+        struct buf end = { 0 };
+        assert_true(matcher_closing(x, 1000, &end));
+        assert_true(end.len == 0 || !matcher_closing(y, end.len - 1, &end));
+        buf_free(&end);
+        if (tokenizer_ends(tokenizer, id))
+            break;
+        assert_true(matcher_accept(x, id) && matcher_accept(y, id));
+    }
+    matcher_close(x);
+    matcher_close(y);
+}
+
+/* The automaton that reads spelled characters, and one of the spellings. */
+static void images_of_intersections_are_those_of_their_spellings(void **state)
+{
+    static const char *const patterns[][2] = {
+        { "\\S+( \\S+)*", ".{3,12}" },    { "[a-z\"\\\\]*", ".*\".*" },
+        { "(?s).*\\n.*", "(?s).{2,9}" },  { "[\\x00-\\x1f]+", "[^\\n\\x01]*\\x1f" },
+        { "[\\p{L}\\t]{2,}", "[^a-m]*" }, { "(ab|a\\\\|\\x{e9})*", "(?s).{5,7}" },
+    };
+    struct rng rng;
+    struct err err;
+    (void)state;
+    rng_init(&rng, 5, 0);
+    for (size_t i = 0; i < 2 * ARRAY_LEN(patterns); i++) {
+        struct grammar *g[2];
+        for (int spelled = 0; spelled < 2; spelled++) {
+            struct builder *b = builder_open();
+            const struct node *x, *y, *both;
+            assert_int_equal(regex_node(&x, b, str_from(patterns[i / 2][0]), REGEX_RUST, false, &err),
+                             ERR_OK);
+            assert_int_equal(regex_node(&y, b, str_from(patterns[i / 2][1]), REGEX_RUST, false, &err),
+                             ERR_OK);
+            both = node_json_image(b, i % 2 ? node_and(b, x, node_not(b, y)) : node_and(b, x, y));
+            const struct node *whole[] = { node_text(b, STR("\"")), spelled ? node_spelled(b, both) : both,
+                                           node_text(b, STR("\"")) };
+            size_t start = rule_new(b, "string");
+            rule_define(b, start, node_seq(b, whole, 3));
+            assert_int_equal(grammar_from(&g[spelled], b, start, ERR_INVALID_VALUE, &err), ERR_OK);
+        }
+        for (int k = 0; k < 10; k++)
+            expect_same_texts(g[0], g[1], &rng);
+        grammar_unref(g[0]);
+        grammar_unref(g[1]);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(patterns_mean_what_they_say, open_vocab, close_vocab),
     cmocka_unit_test(what_is_not_regular_is_refused_by_name),
     cmocka_unit_test_setup_teardown(each_character_is_spelled_as_json_writes_it, open_vocab, close_vocab),
+    cmocka_unit_test_setup_teardown(images_of_intersections_are_those_of_their_spellings, open_vocab,
+                                    close_vocab),
     cmocka_unit_test_setup_teardown(json_images_have_one_spelling, open_vocab, close_vocab),
 };
 TEST_GROUP(grammar_regex, tests)
