@@ -43,6 +43,7 @@ enum err_code cli_no_args(const struct config *cfg, const char *command, struct 
 struct ask {
     struct str question;
     const char *instructions; /* NULL: none */
+    const json_t *earlier;    /* messages before the question, {"role", "content"}; NULL: none. Borrowed */
     const struct tier *tier;  /* asked in this process; NULL at a URL */
     const char *model;        /* the name that a server is asked for; the tier's own in this process */
     struct {

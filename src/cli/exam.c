@@ -40,14 +40,45 @@ struct candidate {
     struct ask ask; /* all but the question */
 };
 
+/* The instructions of the command line before those of the question. */
+static void join_instructions(struct buf *out, const char *given, struct str own)
+{
+    buf_printf(out, "%s%s", given ? given : "", given && own.len ? "\n" : "");
+    buf_put_str(out, own);
+}
+
+static json_t *earlier_of(const struct exam_question *q)
+{
+    json_t *messages = q->earlier_len ? json_array() : NULL;
+    for (int i = 0; i < q->earlier_len; i++) {
+        struct str said = q->earlier[i].said, reply = q->earlier[i].visible;
+        json_array_append_new(messages,
+                              json_pack("{s:s,s:s%}", "role", "user", "content", said.ptr, said.len));
+        json_array_append_new(messages,
+                              json_pack("{s:s,s:s%}", "role", "assistant", "content", reply.ptr, reply.len));
+    }
+    return messages;
+}
+
 static enum err_code ask_question(void *ctx, const struct exam_question *q, struct exam_reply *reply,
                                   struct err *err)
 {
     const struct candidate *c = ctx;
     struct ask ask = c->ask;
     struct answer answer;
+    struct buf instructions = { 0 };
+    if (q->tools.len) /* neither backend takes them yet */
+        return err_set(err, ERR_CONFIG, NULL,
+                       "this command asks no questions with function tools yet; leave the family '%s' out.",
+                       q->family);
+    json_t *earlier = earlier_of(q);
+    join_instructions(&instructions, ask.instructions, q->system);
     ask.question = q->text;
+    ask.instructions = instructions.len ? instructions.ptr : NULL;
+    ask.earlier = earlier;
     enum err_code code = backend_ask(c->backend, &ask, (struct ask_sink){ 0 }, &answer, err);
+    json_decref(earlier);
+    buf_free(&instructions);
     reply->output_tokens = answer.output_tokens;
     reply->reasoning_tokens = answer.reasoning_tokens;
     reply->seconds = (double)answer.elapsed_ms / 1000;

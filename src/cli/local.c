@@ -164,6 +164,9 @@ static json_t *messages_of(const struct ask *ask)
     if (ask->instructions)
         json_array_append_new(messages,
                               json_pack("{s:s,s:s}", "role", "system", "content", ask->instructions));
+    if (ask->earlier)
+        json_array_extend(messages,
+                          (json_t *)(uintptr_t)ask->earlier); /* shares its elements, changes none */
     json_array_append_new(messages, json_pack("{s:s,s:s%}", "role", "user", "content",
                                               ask->question.len ? ask->question.ptr : "", ask->question.len));
     return messages;

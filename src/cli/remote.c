@@ -150,6 +150,29 @@ enum err_code remote_answer(struct answer *a, const json_t *response, struct err
 
 /* --- the request ------------------------------------------------------------------------------------- */
 
+/* The question alone, or behind the messages before it. */
+static void put_input(struct json_writer *w, const struct ask *ask)
+{
+    const json_t *message;
+    size_t i;
+    if (!ask->earlier) {
+        jw_string(w, ask->question);
+        return;
+    }
+    jw_begin_array(w);
+    json_array_foreach((json_t *)(uintptr_t)ask->earlier, i, message)
+    {
+        jw_value(w, message);
+    }
+    jw_begin_object(w);
+    jw_key(w, "role");
+    jw_cstring(w, "user");
+    jw_key(w, "content");
+    jw_string(w, ask->question);
+    jw_end_object(w);
+    jw_end_array(w);
+}
+
 void remote_body(struct buf *out, const struct ask *ask)
 {
     struct json_writer w = { .out = out };
@@ -157,7 +180,7 @@ void remote_body(struct buf *out, const struct ask *ask)
     jw_key(&w, "model");
     jw_cstring(&w, ask->model);
     jw_key(&w, "input");
-    jw_string(&w, ask->question);
+    put_input(&w, ask);
     if (ask->instructions) {
         jw_key(&w, "instructions");
         jw_cstring(&w, ask->instructions);

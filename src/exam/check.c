@@ -323,6 +323,9 @@ bool check_chat(struct str reply, struct str answer)
     static const char *const greetings[] = { "hello",        "hi",           "hey", "greetings",
                                              "good morning", "good evening", NULL };
     static const char *const thanks[] = { "welcome", "pleasure", "glad", "bye", "goodbye", NULL };
+    static const char *const asking[] = {
+        "missing", "please", "could you", "which", "what", "how many", NULL
+    };
     reply = str_trim(reply);
     bool declines = str_find(reply, STR("--model")) != SIZE_MAX;
     if (str_is(answer, "decline"))
@@ -333,6 +336,8 @@ bool check_chat(struct str reply, struct str answer)
         return has_any(reply, greetings);
     if (str_is(answer, "thanks"))
         return has_any(reply, thanks);
+    if (str_is(answer, "ask"))
+        return has_any(reply, asking) && str_find(reply, STR("Answer:")) == SIZE_MAX;
     assert(str_is(answer, "identity"));
     return has_word(reply, "thinkd");
 }

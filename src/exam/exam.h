@@ -22,7 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EXAM_LEVELS_MAX 8
+#define EXAM_LEVELS_MAX  8
+#define EXAM_EARLIER_MAX 6 /* turns before the question */
 
 /* How much working is written. The names are those of reasoning.effort. */
 enum exam_effort { EXAM_LOW, EXAM_MEDIUM, EXAM_HIGH, EXAM_XHIGH, EXAM_EFFORTS };
@@ -32,6 +33,13 @@ enum exam_effort { EXAM_LOW, EXAM_MEDIUM, EXAM_HIGH, EXAM_XHIGH, EXAM_EFFORTS };
 enum exam_split { EXAM_TRAIN, EXAM_HELD_OUT };
 
 struct exam_family; /* a row of the table: see exam_impl.h */
+
+/* A turn before the question: what was said to the model, and its reply. */
+struct exam_turn {
+    bool tool;       /* said is a tool's result and not the user's words */
+    struct buf said; /* the message */
+    struct buf trace, visible;
+};
 
 struct exam_problem {
     const struct exam_family *family;
@@ -43,6 +51,13 @@ struct exam_problem {
     struct buf recheck;  /* a further check of the same case by another route; may be empty */
     struct buf visible;  /* the whole visible reply */
     struct buf answer;   /* the exact answer, for the checker; for chat families the kind of reply */
+    struct buf flawed; /* the working with a wrong end that it does not notice; mostly empty, see effort.c */
+    struct buf mended; /* a recheck of flawed: it does not agree, "wait", and the working again, checked */
+    struct buf system; /* the system message; may be empty */
+    struct buf tools;  /* a JSON array of function tools as Chat Completions takes them; may be empty */
+    bool tool;         /* the question is a tool's result: the last earlier turn called it */
+    int earlier_len;
+    struct exam_turn earlier[EXAM_EARLIER_MAX];
 };
 
 void exam_problem_free(struct exam_problem *p); /* a zeroed problem is fine */
@@ -53,11 +68,28 @@ const struct exam_family *exam_family_find(struct str name); /* NULL when there 
 const char *exam_family_name(const struct exam_family *f);
 const char *exam_family_what(const struct exam_family *f); /* one line for people */
 int exam_family_levels(const struct exam_family *f);
+/* Levels above this one are asked in the exam alone: one step longer than anything trained. */
+int exam_family_train_levels(const struct exam_family *f);
 bool exam_family_trains(const struct exam_family *f); /* false: withheld templates, for the exam alone */
 
 /* Fills *p (reused: earlier contents are replaced). The same rng state gives the same problem. */
 void exam_generate(const struct exam_family *f, int level, enum exam_effort effort, enum exam_split split,
                    struct rng *rng, struct exam_problem *p);
+
+/* --- problems that people wrote --------------------------------------------------------------------- */
+
+/* A file of {"question", "answer"} lines whose answers work with marks like <<48/2=24>> and end in "#### 24" (GSM8K).
+ * Those whose marks are exact and lead to the answer are worked out again in this folder's lines; the others are left
+ * out. A tenth, by the hash of the question, is withheld. */
+struct exam_book;
+enum err_code exam_book_open(struct exam_book **out, const char *path, struct err *err);
+void exam_book_close(struct exam_book *b);                              /* NULL is fine */
+size_t exam_book_len(const struct exam_book *b, enum exam_split split); /* problems kept */
+size_t exam_book_dropped(const struct exam_book *b);                    /* lines left out of training */
+int exam_book_steps(const struct exam_book *b, enum exam_split split, size_t i);
+/* Fills *p. vary: other numbers and names in the same text, where that goes without changing what it says. */
+void exam_book_problem(const struct exam_book *b, enum exam_split split, size_t i, enum exam_effort effort,
+                       bool vary, struct rng *rng, struct exam_problem *p);
 
 /* --- marking ------------------------------------------------------------------------------------- */
 
@@ -82,10 +114,19 @@ struct exam_question {
     const char *family; /* "file" for questions that were read */
     int level;
     int64_t index;   /* within family and level */
-    struct str text; /* valid during the call */
+    struct str text; /* valid during the call, as is all below */
+    /* what belongs to it: see exam_problem */
+    struct str system, tools;
+    bool tool;
+    int earlier_len;
+    struct {
+        bool tool;
+        struct str said, visible;
+    } earlier[EXAM_EARLIER_MAX];
 };
 
-/* The asker fills it; text is the visible reply alone. Zeroed before the call, freed by the runner. */
+/* The asker fills it; text is the visible reply alone, calls of tools as "<tool_call>\n{"name": ..., "arguments":
+ * {...}}\n</tool_call>". Zeroed before the call, freed by the runner. */
 struct exam_reply {
     struct buf text;
     int64_t output_tokens; /* all generated tokens, thinking too */

@@ -80,18 +80,27 @@ static void put_tree(const struct tree *x, int at, struct buf *out, const char *
     buf_puts(out, rp ? ")" : "");
 }
 
+/* Nothing but additions: those are asked by add. */
+static bool only_sums(const struct tree *x)
+{
+    for (int i = 0; i < x->count; i++)
+        if (x->nodes[i].op && x->nodes[i].op != '+')
+            return false;
+    return true;
+}
+
 static void draw_expr(struct rng *rng, int level, struct exam_case *c)
 {
     /* operators, smallest and largest number */
-    static const int64_t shape[][3] = { { 2, 1, 10 }, { 2, 2, 20 }, { 3, 1, 10 }, { 3, 2, 30 },
-                                        { 4, 1, 12 }, { 4, 2, 40 }, { 5, 1, 20 } };
+    static const int64_t shape[][3] = { { 2, 1, 10 },  { 2, 2, 20 }, { 3, 1, 10 }, { 3, 2, 30 },
+                                        { 3, 2, 120 }, { 4, 1, 40 }, { 5, 1, 30 }, { 6, 1, 20 } };
     const int64_t *s = shape[level - 1];
     struct tree x;
     int64_t value;
     do {
         x.count = 0;
         x.root = grow(&x, rng, (int)s[0], s + 1);
-    } while (!value_of(&x, x.root, &value));
+    } while (only_sums(&x) || !value_of(&x, x.root, &value));
     /* one number for each node in the order they were grown: op code or value, and the left size */
     for (int i = 0; i < x.count; i++)
         c->n[i] = x.nodes[i].op ? -((int64_t)x.nodes[i].op * 256 + x.nodes[i].right) : x.nodes[i].value;
@@ -141,7 +150,7 @@ static bool ask_expr(const struct exam_case *c, struct exam_text *t, bool withhe
     return held;
 }
 
-/* The first (or last) operation whose operands are both numbers, products before sums. */
+/* The first (or last) operation whose operands are both numbers. */
 static int next_node(const struct tree *x, int at, bool last)
 {
     const struct node *n = &x->nodes[at];
@@ -154,45 +163,48 @@ static int next_node(const struct tree *x, int at, bool last)
     return second >= 0 ? second : at;
 }
 
-static void reduce(struct exam_text *t, struct buf *out, struct tree x, bool last)
+/* One operation after the other, the whole written again after each. Compact working leaves out the operations
+ * that need no columns: the expression says what they come to. */
+static int64_t reduce(struct exam_text *t, struct buf *out, struct tree x, bool last)
 {
-    bool lines = t->effort >= EXAM_MEDIUM;
+    bool all = t->effort >= EXAM_MEDIUM && out == t->trace;
+    int64_t value = 0;
     put_tree(&x, x.root, out, "*", "");
+    buf_putc(out, '\n');
     for (int at; (at = next_node(&x, x.root, last)) >= 0;) {
         struct node *n = &x.nodes[at];
         int64_t a = x.nodes[n->left].value, b = x.nodes[n->right].value;
-        int64_t value = apply_op(n->op, a, b);
-        if (lines) {
-            buf_putc(out, '\n');
-            steps_apply(t, out, n->op, a, b);
-        } else {
-            buf_putc(out, '=');
-        }
+        bool end = at == x.root; /* its own lines name both numbers */
+        value = apply_op(n->op, a, b);
+        if (all || end || !steps_easy(n->op, a, b))
+            value = steps_apply(t, out, n->op, a, b);
         *n = (struct node){ .value = value };
-        if (!lines || x.nodes[x.root].op)
+        if (!end && (x.nodes[x.root].left != at || x.nodes[x.nodes[x.root].right].op) &&
+            (x.nodes[x.root].right != at || x.nodes[x.nodes[x.root].left].op)) {
             put_tree(&x, x.root, out, "*", "");
+            buf_putc(out, '\n');
+        }
     }
-    if (!lines)
-        buf_putc(out, '\n');
+    return value;
 }
 
 static void solve_expr(const struct exam_case *c, struct exam_text *t)
 {
     struct tree x;
-    int64_t value;
     tree_from(c, &x);
-    value_of(&x, x.root, &value);
-    reduce(t, t->trace, x, false);
-    buf_puts(t->recheck, "check\n");
-    reduce(t, t->recheck, x, true);
-    buf_puts(t->recheck, "ok\n");
+    bool last = (c->key >> 8 & 1) != (t->route != 0); /* from which end */
+    int64_t value = reduce(t, t->trace, x, last);
+    check_begin(t->recheck);
+    check_equal(t->recheck, reduce(t, t->recheck, x, !last), value);
     answer_int(t, value);
 }
 
 const struct exam_family family_expr = {
     .name = "expr",
-    .what = "mixed expressions: precedence and parentheses, 2 to 5 operations",
-    .levels = 7,
+    .what = "mixed expressions with parentheses: 2 operations, 2, 3, 3, 3 with larger numbers, 4, 5, 6",
+    .levels = 8,
+    .train_levels = 7,
+    .routes = 2,
     .draw = draw_expr,
     .ask = ask_expr,
     .solve = solve_expr,

@@ -14,17 +14,37 @@
 
 #define FILE_BYTES_MAX (256 * MIB)
 
-static void add_question(struct exam_paper *paper, const struct exam_family *f, int level, int64_t index,
-                         struct str text, struct str answer)
+static struct exam_item *add_item(struct exam_paper *paper, const struct exam_family *f, int level,
+                                  int64_t index, struct str text, struct str answer)
 {
     if (paper->len == paper->cap) {
         paper->cap = paper->cap ? paper->cap * 2 : 256;
         paper->items = mem_realloc(paper->items, paper->cap * sizeof *paper->items);
     }
     struct exam_item *item = &paper->items[paper->len++];
-    *item = (struct exam_item){ .family = f, .level = level, .index = index };
-    item->text = arena_str(&paper->arena, text);
+    *item = (struct exam_item){ .family = f };
+    item->question.family = f ? f->name : "file";
+    item->question.level = level;
+    item->question.index = index;
+    item->question.text = arena_str(&paper->arena, text);
     item->answer = arena_str(&paper->arena, answer);
+    return item;
+}
+
+static void add_problem(struct exam_paper *paper, int64_t index, const struct exam_problem *p)
+{
+    struct exam_item *item =
+        add_item(paper, p->family, p->level, index, buf_str(&p->question), buf_str(&p->answer));
+    struct exam_question *q = &item->question;
+    q->system = arena_str(&paper->arena, buf_str(&p->system));
+    q->tools = arena_str(&paper->arena, buf_str(&p->tools));
+    q->tool = p->tool;
+    q->earlier_len = p->earlier_len;
+    for (int i = 0; i < p->earlier_len; i++) {
+        q->earlier[i].tool = p->earlier[i].tool;
+        q->earlier[i].said = arena_str(&paper->arena, buf_str(&p->earlier[i].said));
+        q->earlier[i].visible = arena_str(&paper->arena, buf_str(&p->earlier[i].visible));
+    }
 }
 
 static void add_family(struct exam_paper *paper, const struct exam_config *config,
@@ -37,7 +57,7 @@ static void add_family(struct exam_paper *paper, const struct exam_config *confi
             struct rng rng;
             rng_init(&rng, config->seed, case_key(f->name, at, ARRAY_LEN(at)));
             exam_generate(f, level, EXAM_MEDIUM, EXAM_HELD_OUT, &rng, &p);
-            add_question(paper, f, level, i, buf_str(&p.question), buf_str(&p.answer));
+            add_problem(paper, i, &p);
         }
     exam_problem_free(&p);
 }
@@ -66,7 +86,7 @@ static enum err_code read_line(struct exam_paper *paper, struct str line, int64_
                        "%s:%lld: Expected an object with the strings 'question' and 'answer'.", path,
                        (long long)number);
     else
-        add_question(paper, NULL, 0, (int64_t)paper->len, json_str(question), reference(json_str(answer)));
+        add_item(paper, NULL, 0, (int64_t)paper->len, json_str(question), reference(json_str(answer)));
     json_decref(object);
     return code;
 }

@@ -51,8 +51,10 @@ void exam_report_fill(struct exam_report *r, const struct exam_paper *paper)
         const struct exam_family *f = paper->items[i].family;
         struct exam_row all = { .family = f ? f->name : "file" };
         while (i < paper->len && paper->items[i].family == f) {
-            struct exam_row row = { .family = all.family, .level = paper->items[i].level };
-            for (; i < paper->len && paper->items[i].family == f && paper->items[i].level == row.level; i++) {
+            struct exam_row row = { .family = all.family, .level = paper->items[i].question.level };
+            for (;
+                 i < paper->len && paper->items[i].family == f && paper->items[i].question.level == row.level;
+                 i++) {
                 count(&row, &paper->items[i]);
                 count(&all, &paper->items[i]);
                 count(&r->total, &paper->items[i]);

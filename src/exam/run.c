@@ -70,9 +70,7 @@ static void ask_item(struct run *run, struct exam_item *item)
 {
     struct exam_reply reply = { 0 };
     struct err why = { 0 };
-    struct exam_question q = { item->family ? item->family->name : "file", item->level, item->index,
-                               item->text };
-    item->failed = run->asker.ask(run->asker.ctx, &q, &reply, &why) != ERR_OK;
+    item->failed = run->asker.ask(run->asker.ctx, &item->question, &reply, &why) != ERR_OK;
     item->asked = true;
     item->right = !item->failed && exam_check(item->family, buf_str(&reply.text), item->answer);
     item->output_tokens = reply.output_tokens;

@@ -9,9 +9,8 @@
 
 struct exam_item {
     const struct exam_family *family; /* NULL: from a file */
-    int level;
-    int64_t index;
-    struct str text, answer; /* in the paper's arena */
+    struct exam_question question;    /* its texts in the paper's arena */
+    struct str answer;                /* there too */
     /* what came of it */
     bool asked, failed, right;
     int64_t output_tokens, reasoning_tokens;

@@ -202,6 +202,14 @@ static void the_body_says_what_was_asked(void **state)
     remote_body(&out, &ask);
     assert_string_equal("{\"model\":\"o3\",\"input\":\"a\\\"b\",\"store\":false,\"stream\":true}", out.ptr);
     buf_clear(&out);
+    json_t *earlier = json_pack("[{s:s,s:s}]", "role", "user", "content", "1+1?");
+    ask.earlier = earlier;
+    remote_body(&out, &ask);
+    assert_string_equal("{\"model\":\"o3\",\"input\":[{\"role\":\"user\",\"content\":\"1+1?\"},"
+                        "{\"role\":\"user\",\"content\":\"a\\\"b\"}],\"store\":false,\"stream\":true}",
+                        out.ptr);
+    json_decref(earlier);
+    buf_clear(&out);
     ask = (struct ask){
         .model = "m", .question = STR("q"), .instructions = "i", .output_tokens_max = 99, .thinking = true
     };

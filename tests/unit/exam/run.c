@@ -53,6 +53,43 @@ static void count_progress(void *ctx, const struct exam_status *s)
         __atomic_store_n(&t->stop, true, __ATOMIC_RELAXED);
 }
 
+/* Answers nobody; counts what questions bring along. */
+static enum err_code ask_silent(void *ctx, const struct exam_question *q, struct exam_reply *reply,
+                                struct err *err)
+{
+    int *seen = ctx;
+    (void)err;
+    seen[0] += q->system.len > 0;
+    seen[1] += q->tools.len > 0;
+    seen[2] += q->tool;
+    seen[3] += q->earlier_len;
+    for (int i = 0; i < q->earlier_len; i++)
+        assert_true(q->earlier[i].said.len > 0 && q->earlier[i].visible.len > 0);
+    buf_puts(&reply->text, "-");
+    return ERR_OK;
+}
+
+/* System messages, tools and earlier turns reach the asker. */
+static void questions_are_whole(void **state)
+{
+    static const char *const names[] = { "tool", "after" };
+    struct exam_config c = { .seed = 3, .items = 10, .threads = 1, .families = names, .families_len = 2 };
+    struct exam_report r;
+    int seen[4] = { 0 };
+    (void)state;
+    assert_int_equal(exam_run(&c, (struct exam_asker){ ask_silent, seen }, &r, NULL), ERR_OK);
+    exam_report_free(&r);
+    assert_int_equal(seen[1], 8 * 10);
+    assert_int_equal(seen[2], 10);                        /* the results of level 8 */
+    assert_int_equal(seen[3], 10 + 10 * (1 + 2 + 3 + 4)); /* their calls, and the turns of after */
+    c.families = (const char *const[]){ "follow" };
+    c.families_len = 1;
+    memset(seen, 0, sizeof seen);
+    assert_int_equal(exam_run(&c, (struct exam_asker){ ask_silent, seen }, &r, NULL), ERR_OK);
+    exam_report_free(&r);
+    assert_in_range(seen[0], 20, 80); /* the greetings and conversations at least */
+}
+
 static void counts_and_intervals(void **state)
 {
     static const char *const names[] = { "add", "greet" };
@@ -68,16 +105,16 @@ static void counts_and_intervals(void **state)
     struct err err = { 0 };
     (void)state;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &r, &err), ERR_OK);
-    assert_int_equal(r.rows_len, 7 + 1 + 1 + 1); /* levels and a sum for each family */
-    assert_int_equal(r.total.asked, 8 * 30);
+    assert_int_equal(r.rows_len, 8 + 1 + 1 + 1); /* levels and a sum for each family */
+    assert_int_equal(r.total.asked, 9 * 30);
     assert_int_equal(tally.calls, r.total.asked);
     assert_int_equal(r.total.output_tokens, 10 * r.total.asked);
     assert_int_equal(r.rows[0].asked, 30);
-    assert_string_equal(r.rows[7].family, "add");
-    assert_int_equal(r.rows[7].level, 0);
-    assert_int_equal(r.rows[7].asked, 7 * 30);
-    assert_true(r.rows[2].right >= 25);   /* three digits: plain sums, in either form */
-    assert_int_equal(r.rows[9].right, 0); /* "Answer: 0" greets nobody */
+    assert_string_equal(r.rows[8].family, "add");
+    assert_int_equal(r.rows[8].level, 0);
+    assert_int_equal(r.rows[8].asked, 8 * 30);
+    assert_true(r.rows[1].right >= 25);    /* two digits: plain sums, in either form */
+    assert_int_equal(r.rows[10].right, 0); /* "Answer: 0" greets nobody */
     exam_report_free(&r);
 }
 
@@ -95,8 +132,8 @@ static void order_does_not_matter(void **state)
     c.families_len = 2;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &b, NULL), ERR_OK);
     for (size_t i = 0; i < a.rows_len; i++) {
-        assert_int_equal(a.rows[i].right, b.rows[i + 8].right);
-        assert_string_equal(a.rows[i].family, b.rows[i + 8].family);
+        assert_int_equal(a.rows[i].right, b.rows[i + 9].right);
+        assert_string_equal(a.rows[i].family, b.rows[i + 9].family);
     }
     exam_report_free(&a);
     exam_report_free(&b);
@@ -111,8 +148,8 @@ static void failures_are_counted(void **state)
     int good = 20;
     (void)state;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_broken, &good }, &r, &err), ERR_OK);
-    assert_int_equal(r.total.asked, 70);
-    assert_int_equal(r.total.failed, 50);
+    assert_int_equal(r.total.asked, 80);
+    assert_int_equal(r.total.failed, 60);
     assert_string_equal(r.first_error.message, "The server is away.");
     exam_report_free(&r);
     /* an asker that never works ends the run early, with its own error */
@@ -263,10 +300,10 @@ static void json_reads_back(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(counts_and_intervals), cmocka_unit_test(order_does_not_matter),
-    cmocka_unit_test(failures_are_counted), cmocka_unit_test(stops_when_told),
-    cmocka_unit_test(refuses_bad_configs),  cmocka_unit_test(reads_question_files),
-    cmocka_unit_test(names_the_bad_line),   cmocka_unit_test(table_is_aligned),
-    cmocka_unit_test(json_reads_back),
+    cmocka_unit_test(counts_and_intervals),  cmocka_unit_test(questions_are_whole),
+    cmocka_unit_test(order_does_not_matter), cmocka_unit_test(failures_are_counted),
+    cmocka_unit_test(stops_when_told),       cmocka_unit_test(refuses_bad_configs),
+    cmocka_unit_test(reads_question_files),  cmocka_unit_test(names_the_bad_line),
+    cmocka_unit_test(table_is_aligned),      cmocka_unit_test(json_reads_back),
 };
 TEST_GROUP(exam_run, tests)
