@@ -15,7 +15,7 @@
  *
  * Cost. The row's summary, which is made anyway, mostly decides: with min-p no further pass, with top-p one for the sum
  * of all w (none at temperature 1). Only where the distribution is so flat that TOP_LOGITS tokens do not reach top_p, the
- * tokens are sorted into buckets by distance from the best, the bucket where the draw falls is found by the buckets'
+ * tokens are sorted into buckets by distance from the best (finer ones where nearly all weigh the same), the bucket where the draw falls is found by the buckets'
  * sums, and one or two buckets are sorted: O(V) however many stay.
  *
  * Threads: one at a time.
@@ -29,6 +29,7 @@
 
 #define BLOCK         4096 /* ids whose weights are summed together */
 #define BUCKETS       2048
+#define FLAT_WEIGHT   0.5   /* of the mean token; the likeliest has 1 */
 #define BUCKETS_DEPTH 24.0f /* the last bucket has what weighs less than exp(-24) */
 
 struct candidate {
@@ -180,11 +181,42 @@ static int likeliest_first(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
+static float lower(float low, float weight, float logit)
+{
+    return weight > 0 && logit < low ? logit : low;
+}
+
+/* How far the buckets have to reach. Where nearly all weigh nearly the same, to the least of them: else all would stand in a few
+ * buckets, whose sorting would take longer than all the rest. Four searches side by side, as in sum_at_least. */
+static float depth_of(const struct sampler *s, const float *logits, float max, float inverse_t)
+{
+    double total = 0;
+    for (size_t b = 0; b < s->n_blocks; b++)
+        total += s->block[b];
+    if (total < FLAT_WEIGHT * (double)s->n_vocab)
+        return BUCKETS_DEPTH;
+    const float *w = s->weight;
+    float a = max, b = max, c = max, d = max;
+    size_t i = 0;
+    for (; i + 4 <= s->n_vocab; i += 4) {
+        a = lower(a, w[i], logits[i]);
+        b = lower(b, w[i + 1], logits[i + 1]);
+        c = lower(c, w[i + 2], logits[i + 2]);
+        d = lower(d, w[i + 3], logits[i + 3]);
+    }
+    for (; i < s->n_vocab; i++)
+        a = lower(a, w[i], logits[i]);
+    a = a < b ? a : b;
+    c = c < d ? c : d;
+    float far = (max - (a < c ? a : c)) * inverse_t;
+    return far < BUCKETS_DEPTH ? far : BUCKETS_DEPTH;
+}
+
 /* Which bucket each token is in, and the buckets' sums of what min-p leaves. The number never decreases as the logit
  * falls, so buckets are in the order of their candidates. */
 static void fill_buckets(struct sampler *s, const float *logits, float max, float inverse_t, float least)
 {
-    const float last = BUCKETS - 1, wide = inverse_t * (BUCKETS / BUCKETS_DEPTH);
+    const float last = BUCKETS - 1, wide = inverse_t * (BUCKETS / depth_of(s, logits, max, inverse_t));
     const float scale = wide < FLT_MAX ? wide : FLT_MAX; /* of a finite scale, 0 apart is 0 */
     for (size_t i = 0; i < s->n_vocab; i++) {
         float at = (max - logits[i]) * scale;
@@ -198,11 +230,14 @@ static void fill_buckets(struct sampler *s, const float *logits, float max, floa
 /* The candidates of one bucket, likeliest first. */
 static size_t open_bucket(struct sampler *s, const float *logits, size_t bucket)
 {
-    size_t n = 0;
+    size_t n = 0, sorted = 1;
     for (size_t i = 0; i < s->n_vocab; i++)
         if (s->where[i] == bucket && s->weight[i] > 0)
             s->candidates[n++] = (struct candidate){ logits[i], s->weight[i], (int32_t)i };
-    qsort(s->candidates, n, sizeof *s->candidates, likeliest_first);
+    while (sorted < n && s->candidates[sorted].logit <= s->candidates[sorted - 1].logit)
+        sorted++;
+    if (sorted < n) /* equal ones are as they come */
+        qsort(s->candidates, n, sizeof *s->candidates, likeliest_first);
     return n;
 }
 

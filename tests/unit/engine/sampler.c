@@ -214,7 +214,7 @@ static void walks_are_the_definition(void **state)
 {
     (void)state;
     enum { N = 2500 };
-    static const double spreads[] = { 0, 0.3, 1, 4, 30 }, temperatures[] = { 0.3, 0.8, 1, 1.7 },
+    static const double spreads[] = { 0, 0.001, 1, 4, 30 }, temperatures[] = { 0.3, 0.8, 1, 1.7 },
                         top_ps[] = { 1, 0.999, 0.9, 0.3 }, min_ps[] = { 0, 0.02, 0.5 };
     struct rng r;
     rng_init(&r, 21, 0);
