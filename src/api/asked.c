@@ -181,11 +181,11 @@ void turn_set_penalties(struct turn *t, struct field_real presence, struct field
     t->frequency_penalty = (float)frequency.value;
 }
 
-static enum err_code read_bias(const struct turn *t, const char *key, const json_t *value,
-                               struct engine_bias *out, struct err *err)
+static enum err_code read_bias(struct turn *t, const char *key, const json_t *value, struct engine_bias *out,
+                               struct err *err)
 {
     int64_t id = -1, n = engine_info(conductor_engine(t->api->conductor))->vocabulary;
-    const char *param = arena_printf((struct arena *)&t->arena, "logit_bias.%.20s", key);
+    const char *param = arena_printf(&t->arena, "logit_bias.%.20s", key);
     if (!str_to_i64(str_from(key), &id) || id < 0 || id > INT32_MAX || (n && id >= n))
         return err_set(err, ERR_INVALID_VALUE, param,
                        "Invalid key in 'logit_bias': '%.20s' is no token id of this model. Its ids are whole "

@@ -399,11 +399,10 @@ void responses_cancel(const struct call *c)
         not_found(&err, "Response", id);
     else if (!code && !row.background)
         code = err_set(&err, ERR_INVALID_VALUE, NULL, "Cannot cancel a synchronous response.");
-    if (code == ERR_NOT_FOUND && arriving_wait(c, id, responses_cancel))
-        (void)0;
-    else if (code)
+    bool waits = code == ERR_NOT_FOUND && arriving_wait(c, id, responses_cancel);
+    if (code && !waits)
         reply_error(c->x, &err);
-    else
+    else if (!code)
         cancel(c, row.id, false);
     arena_free(&arena);
 }

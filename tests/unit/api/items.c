@@ -4,6 +4,8 @@
 #include "api/api_impl.h"
 #include "test.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 #define HEX_DIGITS 48
@@ -195,7 +197,25 @@ static void a_string_is_one_message(void **state)
     arena_free(&arena);
 }
 
+/* What the store's indexes count on: an id of a later millisecond stands behind all earlier ones. */
+static void later_ids_stand_behind_earlier_ones(void **state)
+{
+    char first[ID_SIZE], second[ID_SIZE], other[ID_SIZE];
+    int64_t now = clock_wall_ms();
+    (void)state;
+    id_make(first, "msg_");
+    id_make(other, "msg_");
+    while (clock_wall_ms() <= now + 1)
+        ;
+    id_make(second, "msg_");
+    assert_int_equal(strlen(first), 4 + ID_HEX_DIGITS);
+    assert_int_equal(strspn(first + 4, "0123456789abcdef"), ID_HEX_DIGITS);
+    assert_true(strcmp(first, second) < 0 && strcmp(other, second) < 0);
+    assert_string_not_equal(first, other);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(later_ids_stand_behind_earlier_ones),
     cmocka_unit_test(members_are_filled_in),
     cmocka_unit_test(wrong_items_are_refused_by_name),
     cmocka_unit_test(a_string_is_one_message),
