@@ -363,10 +363,14 @@ enum err_code compaction_expand(json_t **out, const struct api *a, struct str ow
             continue;
         }
         code = read_sealed(&sealed, a, owner, item, arena_printf(arena, "input[%zu]", i), arena, err);
-        if (!code && json_is_true(json_object_get(sealed, "all")))
+        if (!code && json_is_true(json_object_get(sealed, "all"))) {
+            int64_t room =
+                INT64_MAX; /* its bound was kept when it was made, and the last turn goes beyond it */
             json_array_clear(*out);
-        if (!code)
+            put_back(*out, sealed, &room);
+        } else if (!code) {
             put_back(*out, sealed, &tokens_max);
+        }
         json_decref(sealed);
     }
     if (code) {
