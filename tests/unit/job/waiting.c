@@ -260,7 +260,7 @@ static const char *undisturbed(const char *name, size_t choices, const char *mes
 }
 
 /* Thousands of tokens, of which an engine that is not waited for writes a thousand ahead: so each stop finds it half-way. */
-#define LONG  "/random 20000"
+#define LONG  "/random 60000"
 #define STOPS 4
 
 static void goes_on_where_a_stop_left_it(void **state)
@@ -298,10 +298,10 @@ static void choices_go_on_each_for_itself(void **state)
     struct shelf s, calm;
     struct listener l = { 0 };
     shelf_open(&calm, NULL, 2, 10);
-    shelf_accept(&calm, "job", 5, "/random 4000");
+    shelf_accept(&calm, "job", 5, "/random 20000");
     struct str want = shelf_row(&calm, "job", true, &arena).response;
     shelf_open(&s, fresh_path(), 2, 10);
-    shelf_accept(&s, "job", 5, "/random 4000");
+    shelf_accept(&s, "job", 5, "/random 20000");
     listener_watch(&l, &s, "job", 2);
     listener_wait_events(&l, 300);
     shelf_close(&s);
