@@ -675,6 +675,15 @@ bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct 
     return !m.over;
 }
 
+bool dfa_has(struct builder *b, const struct node *x, struct str text, struct dfa_budget *budget)
+{
+    struct making m = { .b = b, .budget = budget };
+    uint32_t c;
+    for (size_t used; text.len && (used = utf8_decode(text, &c)); text = str_slice(text, used, text.len))
+        x = derive(&m, x, c);
+    return x->nullable && !text.len && !m.over;
+}
+
 bool dfa_step(const struct dfa *d, uint32_t state, uint32_t row, unsigned char byte, uint32_t *to_state,
               uint32_t *to_row)
 {

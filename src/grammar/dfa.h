@@ -57,6 +57,9 @@ static inline uint16_t dfa_row_step(const struct dfa_row *r, unsigned char byte)
 bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct dfa_budget *budget,
               struct arena *arena);
 
+/* Is text one of x's? Without making an automaton. */
+bool dfa_has(struct builder *b, const struct node *x, struct str text, struct dfa_budget *budget);
+
 /* One byte from position (state, row): false where it leads nowhere. */
 bool dfa_step(const struct dfa *d, uint32_t state, uint32_t row, unsigned char byte, uint32_t *to_state,
               uint32_t *to_row);

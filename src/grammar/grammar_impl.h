@@ -1,11 +1,11 @@
 /*
- * grammar_impl.h - what the files of grammar share: the intermediate form between the front ends (schema.c, regex.c, lark.c)
- * and the automaton.
+ * grammar_impl.h - what the files of grammar share: the intermediate form between the front ends (schema.c,
+ * regex.c, lark.c) and the automaton.
  *
- * A builder holds nodes in an arena. A node describes a set of texts over bytes; rules name nodes and may call each other in
- * any way, recursion included, so a builder as a whole is a context-free grammar. Below a NODE_REGULAR bit are only regular
- * sets, where intersection and complement are allowed as well: a pattern with a maxLength, any key but the named ones, a multiple of 3 in
- * a range. Nodes are hash-consed: equal nodes are one pointer.
+ * A builder holds nodes in an arena. A node describes a set of texts over bytes; rules name nodes and may call each
+ * other in any way, recursion included, so a builder as a whole is a context-free grammar. Below a NODE_REGULAR bit
+ * are only regular sets, where intersection and complement are allowed as well: a pattern with a maxLength, any key
+ * but the named ones, a multiple of 3 in a range. Nodes are hash-consed: equal nodes are one pointer.
  *
  * A character is a Unicode scalar value and becomes its UTF-8 bytes; complements are taken among texts of whole
  * characters, so no text that is not UTF-8 is ever accepted.
@@ -27,8 +27,8 @@ struct char_range {
 
 struct builder *builder_open(void);
 void builder_close(struct builder *b); /* NULL is fine */
-/* ERR_OK, or what the first node that broke a bound broke: checked at the end, so that building needs no error paths. Nodes made after
- * that are valid and mean nothing. */
+/* ERR_OK, or what the first node that broke a bound broke: checked at the end, so that building needs no error
+ * paths. Nodes made after that are valid and mean nothing. */
 enum err_code builder_err(const struct builder *b, struct err *err);
 struct arena *builder_arena(struct builder *b);
 
@@ -45,8 +45,24 @@ const struct node *node_and(struct builder *b, const struct node *x, const struc
 const struct node *node_not(struct builder *b, const struct node *x);
 bool node_regular(const struct node *x);
 
-/* A control token, by its text ("<tool_call>"): what a matcher's vocabulary has by that name. Not regular. Where the vocabulary
- * has none of that name, its text. */
+/* Questions about a regular node, answered while the rest is still being built. What would take too long is not
+ * known; of node_open_ended that is false. */
+enum answer { ANSWER_NO, ANSWER_YES, ANSWER_UNKNOWN };
+enum answer node_is_never(struct builder *b, const struct node *x);
+enum answer node_has(struct builder *b, const struct node *x, struct str utf8);
+/* No text has fewer or more characters than these; max SIZE_MAX: no bound is known. */
+void node_lengths(const struct node *x, size_t *min, size_t *max);
+/* Whatever a text of x begins with, there are endless texts of x that begin with it: no number of texts that are
+ * taken out ever leaves a beginning without an end. */
+bool node_open_ended(struct builder *b, const struct node *x);
+
+/* The texts are JSON, and in none of them does an object say a key twice. No grammar can say that, since it would
+ * have to remember the keys, so the matcher does. Only with keys that are open-ended, or else a text could come to
+ * a place from which nothing goes on. */
+void builder_unique_keys(struct builder *b);
+
+/* A control token, by its text ("<tool_call>"): what a matcher's vocabulary has by that name. Not regular. Where
+ * the vocabulary has none of that name, its text. */
 const struct node *node_control(struct builder *b, struct str name);
 
 /* Rules: made first, defined once, called from anywhere. Calling makes a node that is not regular. */
@@ -54,8 +70,8 @@ size_t rule_new(struct builder *b, const char *name); /* name: for messages; cop
 void rule_define(struct builder *b, size_t rule, const struct node *x);
 const struct node *node_call(struct builder *b, size_t rule);
 
-/* The grammar of rule start. Rules that can produce no text are cut off; a start that cannot is ERR_INVALID_SCHEMA or ERR_INVALID_VALUE
- * as the caller says. Takes the builder over, also when it fails. */
+/* The grammar of rule start. Rules that can produce no text are cut off; a start that cannot is ERR_INVALID_SCHEMA
+ * or ERR_INVALID_VALUE as the caller says. Takes the builder over, also when it fails. */
 enum err_code grammar_from(struct grammar **out, struct builder *b, size_t start, enum err_code unsatisfiable,
                            struct err *err);
 
@@ -66,8 +82,14 @@ enum regex_flavour { REGEX_ECMA, REGEX_RUST };
 enum err_code regex_node(const struct node **out, struct builder *b, struct str pattern,
                          enum regex_flavour flavour, bool search, struct err *err);
 
-/* Texts as JSON writes them between quotes: the images of a regular set of texts under JSON's escaping. Each character has
- * one spelling: itself, or the shortest escape where JSON needs one (\" \\ \b \f \n \r \t \u00XX); '/' stands for itself. */
+/* A schema's texts as a part of something larger: the arguments of a function, say. As grammar_open_schema; what is
+ * made stays the builder's, and is of no use after an error. */
+enum err_code schema_node(const struct node **out, struct builder *b, const json_t *schema,
+                          const struct schema_options *o, json_t **omitted, struct err *err);
+
+/* Texts as JSON writes them between quotes: the images of a regular set of texts under JSON's escaping. Each
+ * character has one spelling: itself, or the shortest escape where JSON needs one (\" \\ \b \f \n \r \t \u00XX);
+ * '/' stands for itself. */
 const struct node *node_json_image(struct builder *b, const struct node *regular);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef THINKD_GRAMMAR_MATCHER_IMPL_H
 #define THINKD_GRAMMAR_MATCHER_IMPL_H
 
+#include "grammar/keys.h"
 #include "grammar/space.h"
 #include "grammar/vocab_impl.h"
 
@@ -32,6 +33,9 @@ struct matcher {
     struct cache *cache;
     struct space *space; /* the one that state is of; holds a reference */
     struct state *state;
+    struct keys keys; /* used where the program says unique_keys */
+    struct arena keys_arena;
+    uint64_t *mask; /* the last one, where it is not the state's own; NULL: not needed yet */
 };
 
 /* The cache of v, made when first asked for; lives as long as the grammar. */

@@ -70,6 +70,8 @@ struct builder {
     struct rule *rules;
     size_t n_rules, rules_cap;
     bool too_large;
+    bool unique_keys;
+    size_t asked_work, asked_cells; /* what questions have used (ask.c) */
 };
 
 /* Two parts in a row, without looking for texts to join. */

@@ -699,6 +699,7 @@ enum err_code program_make(struct program **out, struct builder *b, size_t start
         new_rule(&w, b->rules[r].body);
     }
     p->start = (uint32_t)start;
+    p->unique_keys = b->unique_keys;
     weigh_all(&w);
     put(&w, (struct instr){ .op = OP_NEVER });
     put(&w, (struct instr){ .op = OP_RETURN });

@@ -65,6 +65,7 @@ struct program {
     struct byte_set *sets;
     struct program_rule *rules;
     uint32_t n_rules, start; /* start: the rule */
+    bool unique_keys;        /* keys.h is asked too */
     uint32_t *dfa_rules;     /* those with a dfa, by place */
     uint32_t n_dfas;
     struct str *controls;

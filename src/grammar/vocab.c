@@ -142,6 +142,7 @@ void grammar_vocab_open(struct grammar_vocab **out, const struct tokenizer *t)
     v->same = mem_array(v->n_tokens, sizeof *v->same);
     v->ends = mem_array(v->words, sizeof *v->ends);
     v->text = mem_array(v->words, sizeof *v->text);
+    v->quoted = mem_array(v->n_tokens, sizeof *v->quoted);
     struct word *words = mem_array(v->n_tokens, sizeof *words);
     for (int32_t id = 0; (size_t)id < v->n_tokens; id++) {
         struct str bytes = tokenizer_bytes(t, id);
@@ -150,6 +151,8 @@ void grammar_vocab_open(struct grammar_vocab **out, const struct tokenizer *t)
         else if (bytes.len && bytes.len <= TOKEN_BYTES_MAX && !is_markup(t, id, bytes)) {
             words[n++] = (struct word){ bytes, id };
             set_bit(v->text, id);
+            if (str_find(bytes, STR("\"")) != SIZE_MAX)
+                v->quoted[v->n_quoted++] = id;
         }
     }
     qsort(words, n, sizeof *words, by_bytes);
@@ -178,5 +181,6 @@ void grammar_vocab_close(struct grammar_vocab *v)
     mem_free(v->plain);
     mem_free(v->text);
     mem_free(v->ends);
+    mem_free(v->quoted);
     mem_free(v);
 }

@@ -39,6 +39,8 @@ struct grammar_vocab {
     uint64_t *plain;        /* [plain_longest + 1][words]: plain tokens of at most so many characters */
     uint64_t *text;         /* [words]: tokens that may be part of a text: those of the tries */
     uint64_t *ends;         /* [words]: tokens that end a turn */
+    int32_t *quoted;        /* tokens of text in which a quotation mark is */
+    size_t n_quoted;
 };
 
 struct grammar_vocab *grammar_vocab_ref(struct grammar_vocab *v);
