@@ -1,0 +1,117 @@
+/*
+ * schema_limits.c - schemas that are made to take for ever: each compiles or is refused, by a bound that has a name.
+ */
+#include "test.h"
+
+#include "reference.h"
+#include "json/json.h"
+
+#include <string.h>
+
+/* NULL: it compiles; else what the message says. */
+static void check(struct buf *schema, const char *message)
+{
+    struct schema_options options = { .path = "text.format.schema" };
+    struct err err = { 0 };
+    struct grammar *g;
+    json_t *parsed, *omitted;
+    assert_int_equal(json_read(&parsed, buf_str(schema), &err), ERR_OK);
+    enum err_code code = grammar_open_schema(&g, parsed, &options, &omitted, &err);
+    if (message) {
+        assert_int_equal(code, ERR_INVALID_SCHEMA);
+        assert_string_equal(err.param, "text.format.schema");
+        if (!strstr(err.message, message))
+            fail_msg("%s", err.message);
+    } else {
+        if (code)
+            fail_msg("%s", err.message);
+        grammar_unref(g);
+        json_decref(omitted);
+    }
+    json_decref(parsed);
+    buf_free(schema);
+}
+
+/* {"$ref": the first of n definitions, each made by format from its number and the next one's; the last is null. */
+static void check_chain(size_t n, const char *before, const char *between, const char *after,
+                        const char *message)
+{
+    struct buf b = { 0 };
+    buf_puts(&b, "{\"$ref\":\"#/$defs/d0\",\"$defs\":{");
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&b, "\"d%zu\":%s\"$ref\":\"#/$defs/d%zu\"", i, before, i + 1);
+        if (between)
+            buf_printf(&b, "%s\"$ref\":\"#/$defs/d%zu\"", between, i + 1);
+        buf_printf(&b, "%s,", after);
+    }
+    buf_printf(&b, "\"d%zu\":{\"type\":\"null\"}}}", n);
+    check(&b, message);
+}
+
+static void doublings(void **state)
+{
+    (void)state;
+    check_chain(40, "{\"allOf\":[{", "},{\"maxLength\":5,", "}]}", NULL);
+    check_chain(40, "{\"properties\":{\"a\":{", "},\"b\":{", "}}}", NULL);
+    check_chain(40, "{\"anyOf\":[{", "},{", "}]}", NULL);
+    check_chain(40, "{\"anyOf\":[{", "},{\"maxLength\":5,", "}]}", "more than");
+    check_chain(40, "{\"maxLength\":9,\"oneOf\":[{", "},{\"maxLength\":5,", "}]}", "too complex");
+}
+
+static void chains(void **state)
+{
+    (void)state;
+    check_chain(100, "{", NULL, "}", NULL);
+    check_chain(10000, "{", NULL, "}", "nested too deeply");
+    check_chain(10000, "{\"anyOf\":[{\"type\":\"string\"},{", NULL, "}]}", "nested too deeply");
+    check_chain(3000, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"a\":{", NULL,
+                "}}}", NULL);
+}
+
+static void check_text(const char *schema, const char *message)
+{
+    struct buf b = { 0 };
+    buf_puts(&b, schema);
+    check(&b, message);
+}
+
+static void counts(void **state)
+{
+    (void)state;
+    check_text("{\"type\":\"string\",\"maxLength\":1000000000}", NULL);
+    check_text("{\"type\":\"array\",\"maxItems\":1000000000,\"items\":{\"type\":\"null\"}}", NULL);
+    check_text("{\"type\":\"object\",\"maxProperties\":1000000000}", NULL);
+    check_text("{\"type\":\"string\",\"pattern\":\"^(a+)+$\"}", NULL);
+    check_text("{\"type\":\"string\",\"pattern\":\"(a|b)*a(a|b){20}$\",\"maxLength\":500}",
+               NULL); /* in part */
+    check_text("{\"type\":\"string\",\"minLength\":1e300}", "no string satisfies");
+    check_text("{\"type\":\"integer\",\"minimum\":1e300}", "no number is within its bounds");
+}
+
+/* Many of one thing: format says each by its number, twice. */
+static void check_many(size_t n, const char *before, const char *format, const char *after,
+                       const char *message)
+{
+    struct buf b = { 0 };
+    buf_puts(&b, before);
+    for (size_t i = 0; i < n; i++) {
+        const char *at = strchr(format, '#');
+        buf_printf(&b, "%s%.*s%zu%s", i ? "," : "", (int)(at - format), format, i, at + 1);
+    }
+    buf_puts(&b, after);
+    check(&b, message);
+}
+
+static void many(void **state)
+{
+    (void)state;
+    check_many(10000, "{\"enum\":[", "\"value #\"", "]}", NULL);
+    check_many(10000, "{\"allOf\":[", "{\"minimum\":#}", "]}", "too complex");
+    check_many(500, "{\"properties\":{", "\"p#\":{\"type\":\"string\"}", "}}", NULL);
+    check_many(3000, "{\"properties\":{", "\"p#\":{\"type\":\"string\"}", "}}", "may be the first one there");
+    check_many(100, "{\"oneOf\":[", "{\"type\":\"integer\",\"minimum\":#}", "]}", NULL); /* in part */
+}
+
+static const struct CMUnitTest tests[] = { cmocka_unit_test(doublings), cmocka_unit_test(chains),
+                                           cmocka_unit_test(counts), cmocka_unit_test(many) };
+TEST_GROUP(grammar_schema_limits, tests)
