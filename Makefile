@@ -113,10 +113,15 @@ $(BUILD)/replay/%: $(BUILD)/fuzz/%.o $(BUILD)/tests/replay.o $(BUILD)/libthinkd.
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libthinkd.a $(ALL_LIBS)
 replays: $(FUZZ:%=$(BUILD)/replay/%)
 
+# Random texts of schemas, for tests/e2e/schemas.
+$(BUILD)/schema-walk: $(BUILD)/tests/e2e/schemas/walk.o $(BUILD)/tests/unit/grammar/reference.o $(BUILD)/libthinkd.a
+	@echo "link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libthinkd.a $(ALL_LIBS) $(shell pkg-config --libs cmocka)
+
 test:
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory -s tests-only
-tests-only: $(BUILD)/thinkd $(BUILD)/tests/api/thinkd $(BUILD)/unit-tests replays
+tests-only: $(BUILD)/thinkd $(BUILD)/tests/api/thinkd $(BUILD)/unit-tests $(BUILD)/schema-walk replays
 	@BUILD=$(BUILD) SAN=$(SAN) scripts/test
 
 setup:
@@ -132,10 +137,10 @@ fuzz:
 layers:
 	@scripts/layers
 # What takes longer than a test may: a thousand requests under the sanitizers, three thousand that must leave memory flat,
-# 200 kills, then the other platforms.
+# 200 kills, texts of ten thousand random schemas held against ajv, then the other platforms.
 prove:
 	@$(MAKE) --no-print-directory SAN=address,undefined soak
-	@$(MAKE) --no-print-directory flat kills
+	@$(MAKE) --no-print-directory flat kills schemas
 	@scripts/prove-platforms
 contract: $(BUILD)/tests/api/thinkd
 	@BUILD=$(BUILD) scripts/test contract
@@ -145,6 +150,8 @@ flat: $(BUILD)/thinkd
 	@scripts/soak --requests 3000 --growth-max 4096 $(BUILD)/thinkd -- --engine echo
 kills: $(BUILD)/thinkd
 	@tests/crash/run $(BUILD)/thinkd 200
+schemas: $(BUILD)/schema-walk
+	@BUILD=$(abspath $(BUILD)) tests/e2e/run schemas 10000
 bench: $(BUILD)/thinkd
 	@bench/startup $(BUILD)/thinkd
 # ARGS="--only branches-512 --pairs 7" and more: bench/engine --help. Beside llama.cpp where scripts/anchor has put it.
@@ -184,6 +191,6 @@ model:
 clean:
 	rm -rf build
 
-.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove contract soak flat kills bench bench-engine bench-api anchor coverage print-libraries format tidy corpus model clean
+.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove contract soak flat kills schemas bench bench-engine bench-api anchor coverage print-libraries format tidy corpus model clean
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
