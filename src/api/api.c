@@ -76,6 +76,7 @@ enum err_code api_open(struct api **out, const struct api_config *cfg, struct er
     a->access = cfg->access;
     a->store = cfg->store;
     a->conductor = cfg->conductor;
+    a->formats = formats_open();
     a->routes = endpoint_routes(&a->n_routes, (size_t)cfg->options->body_bytes_max, &a->arena);
     enum err_code code = open_parts(a, cfg->data, err);
     if (code) {
@@ -107,6 +108,7 @@ void api_close(struct api *a)
     webhooks_close(a->webhooks);
     prompts_close(a->prompts);
     seal_close(a->seal);
+    formats_close(a->formats);
     arena_free(&a->arena);
     mem_free(a);
 }

@@ -15,7 +15,6 @@
 const char *const summary_names[] = { "auto", "concise", "detailed", NULL };
 const char *const verbosities[] = { "low", "medium", "high", NULL };
 const char *const truncations[] = { "auto", "disabled", NULL };
-const char *const format_types[] = { "text", "json_object", "json_schema", NULL };
 const char *const service_tiers[] = { "auto",  "default", "flex",      "priority",
                                       "scale", "fast",    "ultrafast", NULL };
 

@@ -22,6 +22,7 @@ void id_make(char id[ID_SIZE],
 struct later;
 struct lane;
 struct lanes;
+struct formats;
 struct api {
     const struct config *cfg;
     struct access *access;
@@ -38,6 +39,7 @@ struct api {
     struct retention *retention;
     struct webhooks *webhooks; /* NULL: no webhook_url */
     struct prompts *prompts;
+    struct formats *formats; /* compiled schemas */
 };
 
 /* --- endpoints.c ------------------------------------------------------------------------------------ */
@@ -142,7 +144,7 @@ struct field_table {
 };
 extern const struct field_table responses_tables[], chat_tables[], completions_tables[], message_tables[],
     item_tables[], conversation_tables[], stored_chat_tables[], compact_tables[], input_tokens_tables[],
-    part_tables[], prompt_tables[], item_part_tables[]; /* end in a NULL name */
+    part_tables[], prompt_tables[], item_part_tables[], format_tables[]; /* end in a NULL name */
 
 /* Rows of a field table: a typed member of struct s, a field dropped by design, a field that is not built. */
 #define FIELD_ROW(k, s, m) .name = #m, .kind = FIELD_##k, .offset = offsetof(struct s, m)

@@ -76,25 +76,6 @@ static const struct field stream_options_rows[] = {
     FIELD_LATER("include_obfuscation"),
 };
 
-struct response_format {
-    struct field_enum type;
-};
-static const struct field response_format_rows[] = {
-    { FIELD_ROW(ENUM, response_format, type), .values = format_types, .required = true },
-    FIELD_LATER("json_schema"),
-};
-
-static enum err_code check_response_format(struct turn *t, const json_t *format, struct err *err)
-{
-    struct response_format f = { 0 };
-    const json_t *type = json_object_get(format, "type");
-    const char *name = json_is_string(type) ? json_string_value(type) : "";
-    if (str_is(str_from(name), "json_object") || str_is(str_from(name), "json_schema"))
-        return refuse_unsupported(err, "response_format.type", name, NULL);
-    return fields_decode(format, response_format_rows, ARRAY_LEN(response_format_rows), "response_format", &f,
-                         &t->arena, err);
-}
-
 static enum err_code check_modalities(struct turn *t, const json_t *modalities, struct err *err)
 {
     for (size_t i = 0; i < json_array_size(modalities); i++) {
@@ -126,7 +107,7 @@ static enum err_code check_options(struct turn *t, const struct chat_body *b, st
 {
     enum err_code code = ERR_OK;
     if (b->response_format.set)
-        code = check_response_format(t, b->response_format.value, err);
+        code = format_decode_chat(t, b->response_format.value, err);
     if (!code && b->modalities.set)
         code = check_modalities(t, b->modalities.value, err);
     if (!code && b->stream_options.set)
@@ -172,9 +153,11 @@ static enum err_code decode(struct turn *t, struct err *err)
     if (t->store)
         t->input = json_incref((json_t *)b.messages.value);
     code = messages_from_chat(t, b.messages.value, err);
-    if (!code)
-        messages_set_verbosity(t, b.verbosity.set ? b.verbosity.value : VERBOSITY_USUAL);
-    return code;
+    if (code)
+        return code;
+    messages_set_verbosity(t, b.verbosity.set ? b.verbosity.value : VERBOSITY_USUAL);
+    format_instruct(t);
+    return ERR_OK;
 }
 
 /* What it was asked stays with a stored completion, for those who list its messages. */
@@ -211,6 +194,5 @@ void chat_create(const struct call *c)
 const struct field_table chat_tables[] = {
     { "chat", chat_rows, ARRAY_LEN(chat_rows) },
     { "chat.stream_options", stream_options_rows, ARRAY_LEN(stream_options_rows) },
-    { "chat.response_format", response_format_rows, ARRAY_LEN(response_format_rows) },
     { NULL, NULL, 0 },
 };

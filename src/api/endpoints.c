@@ -94,7 +94,8 @@ const struct field_table *field_table_at(size_t i)
     const struct field_table *const groups[] = { responses_tables,   chat_tables,    completions_tables,
                                                  message_tables,     item_tables,    conversation_tables,
                                                  stored_chat_tables, compact_tables, input_tokens_tables,
-                                                 part_tables,        prompt_tables,  item_part_tables };
+                                                 part_tables,        prompt_tables,  item_part_tables,
+                                                 format_tables };
     for (size_t g = 0; g < ARRAY_LEN(groups); g++)
         for (const struct field_table *t = groups[g]; t->name; t++)
             if (i-- == 0)

@@ -73,6 +73,11 @@ void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_vi
     put_int(w, "seed", (int64_t)job->seed);
     jw_key(w, "confidence");
     put_confidence(w, job);
+    jw_key(w, "omitted_keywords"); /* of the answer's schema */
+    if (t->format.omitted)
+        jw_value(w, t->format.omitted);
+    else
+        jw_raw(w, STR("[]"));
     jw_key(w, "inactive_tools");
     if (t->tools.inactive)
         jw_value(w, t->tools.inactive);

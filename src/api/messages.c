@@ -146,20 +146,13 @@ static enum err_code reference_item(struct turn *t, const json_t *item, const ch
 
 /* --- how long an answer is asked for ---------------------------------------------------------------------- */
 
-/* A line of its own at the end of the first system message, which a template may only have one of, or that message. */
-void messages_set_verbosity(struct turn *t, int verbosity)
+void messages_instruct(struct turn *t, struct str line)
 {
-    static const char *const lines[] = {
-        "Keep the answer short: say what was asked for and nothing else.", NULL,
-        "Answer in detail: explain each step and what it follows from, and give examples where they help."
-    };
     json_t *first = json_array_get(t->messages, 0);
     struct buf text = { 0 };
-    if (!lines[verbosity])
-        return;
     bool system = str_is(json_str(json_object_get(first, "role")), "system");
     struct str before = system ? json_str(json_object_get(first, "content")) : STR("");
-    buf_printf(&text, "%.*s%s%s", STR_ARG(before), before.len ? "\n" : "", lines[verbosity]);
+    buf_printf(&text, "%.*s%s%.*s", STR_ARG(before), before.len ? "\n" : "", STR_ARG(line));
     if (!system) {
         first = json_object();
         json_object_set_new(first, "role", json_string("system"));
@@ -167,6 +160,16 @@ void messages_set_verbosity(struct turn *t, int verbosity)
     }
     json_object_set_new(first, "content", json_stringn(text.ptr, text.len));
     buf_free(&text);
+}
+
+void messages_set_verbosity(struct turn *t, int verbosity)
+{
+    static const char *const lines[] = {
+        "Keep the answer short: say what was asked for and nothing else.", NULL,
+        "Answer in detail: explain each step and what it follows from, and give examples where they help."
+    };
+    if (lines[verbosity])
+        messages_instruct(t, str_from(lines[verbosity]));
 }
 
 /* --- function calls ------------------------------------------------------------------------------------- */

@@ -229,7 +229,8 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     jw_real(w, (double)t->frequency_penalty);
     jw_key(w, "text");
     jw_begin_object(w);
-    put_raw(w, "format", STR("{\"type\":\"text\"}"));
+    jw_key(w, "format");
+    format_put(w, t);
     put_text(w, "verbosity", verbosities[t->echo.verbosity]);
     jw_end_object(w);
     jw_key(w, "tool_choice");

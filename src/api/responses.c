@@ -115,28 +115,6 @@ static const struct field text_rows[] = {
     { FIELD_ROW(ENUM, text_body, verbosity), .values = verbosities },
 };
 
-struct format_body {
-    struct field_enum type;
-};
-static const struct field format_rows[] = {
-    { FIELD_ROW(ENUM, format_body, type), .values = format_types, .required = true },
-    FIELD_LATER("name"),
-    FIELD_LATER("schema"),
-    FIELD_LATER("strict"),
-    FIELD_LATER("description"),
-    FIELD_LATER("json_schema"),
-};
-
-static enum err_code check_format(struct turn *t, const json_t *format, struct err *err)
-{
-    struct format_body f = { 0 };
-    const json_t *type = json_object_get(format, "type");
-    const char *name = json_is_string(type) ? json_string_value(type) : "";
-    if (str_is(str_from(name), "json_object") || str_is(str_from(name), "json_schema"))
-        return refuse_unsupported(err, "text.format.type", name, NULL);
-    return fields_decode(format, format_rows, ARRAY_LEN(format_rows), "text.format", &f, &t->arena, err);
-}
-
 static enum err_code check_text(struct turn *t, const json_t *text, struct err *err)
 {
     struct text_body b = { 0 };
@@ -144,7 +122,7 @@ static enum err_code check_text(struct turn *t, const json_t *text, struct err *
     if (b.verbosity.set)
         t->echo.verbosity = b.verbosity.value;
     if (!code && b.format.set)
-        code = check_format(t, b.format.value, err);
+        code = format_decode(t, b.format.value, err);
     return code;
 }
 
@@ -361,8 +339,10 @@ static enum err_code read_messages(struct turn *t, const struct responses_body *
         code = messages_check_calls(t, err);
     if (!code && t->compact_above && !t->counts)
         code = compact_window(t, b, err);
-    if (!code && json_array_size(t->messages)) /* none: nothing is asked, and tokens are counted */
+    if (!code && json_array_size(t->messages)) { /* none: nothing is asked, and tokens are counted */
         messages_set_verbosity(t, t->echo.verbosity);
+        format_instruct(t);
+    }
     if (!code && (t->store || t->lane || t->keeps) && !t->counts && b->input.set)
         code = keep_input(t, b->input.value, err);
     return code;
@@ -437,7 +417,6 @@ const struct field_table responses_tables[] = {
     { "responses", responses_rows, ARRAY_LEN(responses_rows) },
     { "responses.reasoning", reasoning_rows, ARRAY_LEN(reasoning_rows) },
     { "responses.text", text_rows, ARRAY_LEN(text_rows) },
-    { "responses.text.format", format_rows, ARRAY_LEN(format_rows) },
     { "responses.context_management[]", management_rows, ARRAY_LEN(management_rows) },
     { "responses.stream_options", stream_options_rows, ARRAY_LEN(stream_options_rows) },
     { NULL, NULL, 0 },

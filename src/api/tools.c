@@ -96,8 +96,7 @@ static bool is_boolean(const json_t *v)
     return json_is_boolean(v);
 }
 
-/* [A-Za-z0-9_-]{1,64}, what function names may be wherever they are called. */
-static bool name_is_good(struct str name)
+bool tool_name_is_good(struct str name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
@@ -137,7 +136,7 @@ static enum err_code add_function(struct tools *t, const json_t *tool, const str
         return field_missing_error(err, param);
     if (!json_is_string(name))
         return field_type_error(err, param, "a string", name);
-    if (!name_is_good(json_str(name)))
+    if (!tool_name_is_good(json_str(name)))
         return err_set(err, ERR_INVALID_VALUE, param,
                        "Invalid '%s': expected 1 to 64 letters, digits, '_' or '-'.", param);
     if (name_taken(t->list, json_str(name)))

@@ -54,6 +54,7 @@ void turn_unref(struct turn *t)
         engine_prompt_unref(t->prompts[i]);
     access_give(t->api->access, &t->place, 0); /* given back already, unless a way out forgot it */
     tools_free(&t->tools);
+    format_free(&t->format);
     json_decref(t->messages);
     json_decref(t->calls);
     json_decref(t->input);
@@ -437,6 +438,7 @@ void turn_spec(const struct turn *t, struct job_spec *spec)
         .frequency_penalty = t->frequency_penalty,
         .biases = t->biases,
         .n_biases = t->n_biases,
+        .grammar = t->format.grammar,
         .seed = t->seed,
     };
     memcpy(spec->stops, t->stops, sizeof spec->stops);

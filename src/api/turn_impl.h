@@ -18,6 +18,7 @@
 
 struct completions_ask; /* reply_impl.h */
 struct lane;            /* beside_impl.h */
+struct turn;
 
 /* --- tools.c ---------------------------------------------------------------------------------------- */
 
@@ -31,6 +32,27 @@ struct tools {
 enum err_code tools_decode(struct tools *out, const json_t *tools, const json_t *choice, struct arena *arena,
                            struct err *err);
 void tools_free(struct tools *t);
+
+/* [A-Za-z0-9_-]{1,64}: what functions and schemas may be called. */
+bool tool_name_is_good(struct str name);
+
+/* --- format.c --------------------------------------------------------------------------------------- */
+
+struct grammar;
+/* What form the answer has. All NULL: text. */
+struct format {
+    json_t *shown;           /* as a reply repeats it; owned */
+    struct grammar *grammar; /* what the answer is held to; a reference */
+    json_t *omitted; /* keywords of the schema that are not enforced, [{path, keyword}]; NULL: none; owned */
+};
+struct formats *formats_open(void);
+void formats_close(struct formats *f); /* NULL is fine */
+/* text.format and chat's response_format; an object. */
+enum err_code format_decode(struct turn *t, const json_t *format, struct err *err);
+enum err_code format_decode_chat(struct turn *t, const json_t *format, struct err *err);
+void format_instruct(struct turn *t); /* tells the model, behind all its messages were added */
+void format_put(struct json_writer *w, const struct turn *t); /* as a value */
+void format_free(struct format *f);
 
 /* --- turn.c ----------------------------------------------------------------------------------------- */
 
@@ -77,6 +99,7 @@ struct turn {
     bool prompt_logprobs; /* of the prompts too, or in place of anything generated */
     int top_logprobs;
     struct tools tools;
+    struct format format;
     const json_t *metadata; /* borrowed from doc; NULL: not given */
     bool store, background, truncate, obfuscate, sealed;
     bool keeps;                        /* the kind's keep is called with the answer */
@@ -137,7 +160,6 @@ struct turn_kind {
 extern const char *const summary_names[]; /* auto, concise, detailed */
 extern const char *const verbosities[];
 extern const char *const truncations[];
-extern const char *const format_types[];
 extern const char *const service_tiers[];
 
 /* Answers x: the whole path of one request. */
@@ -198,6 +220,8 @@ void messages_note_calls(struct turn *t, const json_t *items);
 enum err_code messages_check_calls(const struct turn *t, struct err *err); /* every call has its output */
 /* Asks for an answer of that length, index into verbosities, in the first system message; the middle one asks for nothing. */
 void messages_set_verbosity(struct turn *t, int verbosity);
+/* A line of its own at the end of the first system message, which a template may only have one of, or that message. */
+void messages_instruct(struct turn *t, struct str line);
 
 /* --- parts.c -------------------------------------------------------------------------------------------- */
 

@@ -110,3 +110,17 @@ void grammar_unref(struct grammar *g)
     program_free(g->program);
     mem_free(g);
 }
+
+size_t grammar_bytes(struct grammar *g)
+{
+    const struct program *p = g->program;
+    size_t bytes = p->arena.used + p->n_code * (sizeof *p->code + sizeof *p->len + sizeof *p->need);
+    pthread_mutex_lock(&g->lock);
+    for (struct cache *c = g->caches; c; c = c->next) {
+        pthread_mutex_lock(&c->lock);
+        bytes += space_bytes(c->space);
+        pthread_mutex_unlock(&c->lock);
+    }
+    pthread_mutex_unlock(&g->lock);
+    return bytes;
+}

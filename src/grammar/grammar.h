@@ -60,6 +60,8 @@ enum err_code grammar_open_lark(struct grammar **out, struct str source, struct 
 
 struct grammar *grammar_ref(struct grammar *g);
 void grammar_unref(struct grammar *g); /* NULL is fine */
+/* What it takes now, with all that is remembered of it for vocabularies: for whoever keeps many. */
+size_t grammar_bytes(struct grammar *g);
 
 /* --- vocabularies ----------------------------------------------------------------------------------- */
 

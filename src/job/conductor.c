@@ -26,6 +26,7 @@
 #include "base/mailbox.h"
 #include "base/rng.h"
 #include "base/thread.h"
+#include "grammar/grammar.h"
 #include "job/job_impl.h"
 
 #include <assert.h>
@@ -76,6 +77,7 @@ static void take_params(struct job *j, const struct job_spec *spec)
         .presence_penalty = spec->presence_penalty,
         .frequency_penalty = spec->frequency_penalty,
         .n_biases = spec->n_biases,
+        .grammar = spec->grammar ? grammar_ref(spec->grammar) : NULL,
     };
     if (spec->n_biases) {
         struct engine_bias *biases = mem_array(spec->n_biases, sizeof *biases);
@@ -157,6 +159,7 @@ static void job_free(struct job *j)
         mem_free((void *)j->params.stops[i].ptr);
     mem_free((void *)j->params.biases);
     mem_free((void *)j->compaction.ptr);
+    grammar_unref(j->params.grammar);
     for (size_t i = 0; i < j->n_prompts; i++)
         engine_prompt_unref(j->prompts[i]);
     log_free(&j->log);

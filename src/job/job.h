@@ -152,6 +152,7 @@ struct job_spec {
     float presence_penalty, frequency_penalty; /* as the engine has them */
     const struct engine_bias *biases;          /* copied */
     size_t n_biases;
+    struct grammar *grammar; /* what each visible answer is held to, or NULL; the job takes a reference */
     uint64_t seed;
     const struct job_record *record;   /* NULL: nothing is kept; copied */
     const struct job_watcher *watcher; /* of the caller that waits; NULL: none */

@@ -3,6 +3,8 @@
 Responses have all their keys; errors have four; streams are numbered without gaps, agree with themselves and end in
 [DONE]. A case that only names a status still checks all of this.
 """
+import json
+
 from pattern import mismatch
 
 NULLABLE_STRING = ("instructions", "previous_response_id", "safety_identifier", "prompt_cache_key")
@@ -18,11 +20,11 @@ RESPONSE = {
     "previous_response_id": "<any>",
     "reasoning": {"effort": "<string>", "summary": "<any>"}, "store": "<bool>", "temperature": "<number>",
     "top_p": "<number>", "top_logprobs": "<int>", "presence_penalty": "<number>", "frequency_penalty": "<number>",
-    "text": {"format": {"type": "text"}, "verbosity": "<re:^(low|medium|high)$>"}, "tool_choice": "<any>", "tools": ["<...>"],
+    "text": {"format": {"type": "<re:^(text|json_object|json_schema)$>"}, "verbosity": "<re:^(low|medium|high)$>"}, "tool_choice": "<any>", "tools": ["<...>"],
     "truncation": "<re:^(auto|disabled)$>", "conversation": "<any>", "usage": "<any>", "service_tier": "<string>", "metadata": {},
     "safety_identifier": "<any>", "prompt_cache_key": "<any>",
     "thinkd": {"<only>": True, "cost": "<any>", "route": ["<string>"], "budget": {"allowed": "<int>", "used": "<int>"},
-               "effort": "<string>", "seed": "<int>", "inactive_tools": ["<...>"], "confidence": ["<...>"]},
+               "effort": "<string>", "seed": "<int>", "inactive_tools": ["<...>"], "omitted_keywords": ["<...>"], "confidence": ["<...>"]},
 }
 MESSAGE = {
     "<only>": True, "type": "message", "id": "<id:msg_>", "role": "assistant",
@@ -114,6 +116,8 @@ def response(r):
     texts = "".join(p["text"] for i in r["output"] if i["type"] == "message" for p in i["content"])
     if r["output_text"] != texts:
         raise Broken("output_text is not the text of the messages")
+    if r["text"]["format"]["type"] != "text" and r["status"] == "completed":
+        json.loads(texts)
     if r["status"] in ("queued", "in_progress") or (r["status"] == "cancelled" and r["usage"] is None):
         expect({"usage": None, "completed_at": None, "error": None}, r, "response")
         return
