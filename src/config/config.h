@@ -125,6 +125,26 @@ enum { ENDPOINT_RESPONSES = 1, ENDPOINT_CHAT = 2 };
 /* How long a tier thinks: as o3-mini, as o3, as o3-pro. */
 enum thinking { THINKING_SHORT, THINKING_LONG, THINKING_BRANCHES };
 
+/* What one effort of a tier may use. */
+struct effort_budget {
+    int think_eighths; /* of one line of thought, in eighths of T, the model's nominal thought */
+    int branches_min,
+        branches_max; /* lines of thought of one answer: a vote is not settled by fewer than min */
+    int wave;         /* lines that are started together */
+    int agreement;    /* how sure the vote has to be before the rest is left out, in percent */
+    int continues;    /* how often a finished thought may be sent back for another look */
+};
+#define TIER_BRANCHES_MAX 64
+
+/* A budget of a tier's own: one value for each effort. */
+struct tier_list {
+    bool set;
+    int values[EFFORT_COUNT];
+};
+/* What is measured before it is trusted: shadow says in the trace what it would have changed. */
+enum trial { TRIAL_SHADOW, TRIAL_OFF, TRIAL_ON };
+enum vote { VOTE_MAJORITY, VOTE_CONFIDENCE };
+
 struct tier {
     const char *name;           /* "o3-pro" */
     const char *const *aliases; /* NULL-terminated; each name and alias also answers to "openai/" + it */
@@ -134,7 +154,15 @@ struct tier {
     int64_t price_in, price_out;               /* nano-dollars a token: 1 $/M tokens is 1000 */
     int64_t context_window, max_output_tokens; /* ceilings of the tier, in tokens */
     int64_t created;                           /* unix seconds, for /v1/models */
+    /* In place of what `thinking` brings; tier_budget puts both together. */
+    struct tier_list think_eighths, branches_min, branches_max, wave, agreement, continues;
+    int64_t thinking_tokens; /* T; 0: the model's */
+    int64_t deadline_ms;     /* after which no further line of thought is waited for; 0: none */
+    enum vote vote;
+    enum trial check, prune;
 };
+/* The budget of one effort, whole and in bounds: 1 <= min <= max, 1 <= wave. */
+struct effort_budget tier_budget(const struct tier *t, enum effort effort);
 
 /* clang-format off */
 struct config {

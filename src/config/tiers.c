@@ -1,7 +1,8 @@
 /*
  * tiers.c - the models of the API: the built-in rows, and the rows of a file's `models:` list.
  *
- * A tier is data. Prices are kept as whole nano-dollars a token, because 1 $/M tokens is exactly 1000 of
+ * A tier is data. What an effort may use comes from one row of `budgets`, chosen by how the tier thinks, and from the
+ * lists that its entry gives in place of it. Prices are kept as whole nano-dollars a token, because 1 $/M tokens is exactly 1000 of
  * them and sums of money must not drift; a price with more than three decimals has no exact form and
  * is refused. `auto` has no row: without its escalation it would be a name for something else.
  */
@@ -15,6 +16,8 @@
 const char *const effort_names[EFFORT_COUNT + 1] = { "none", "minimal", "low", "medium",
                                                      "high", "xhigh",   "max", NULL };
 static const char *const thinking_names[] = { "short", "long", "branches", NULL };
+static const char *const vote_names[] = { "majority", "confidence", NULL };
+static const char *const trial_names[] = { "shadow", "off", "on", NULL };
 
 #define CONTEXT_WINDOW 200000
 #define OUTPUT_TOKENS  100000
@@ -26,13 +29,87 @@ static const char *const o3_pro_aliases[] = { "o3-pro-2025-06-10", "thinkd-pro",
 static const char *const no_aliases[] = { NULL };
 
 static const struct tier builtin[] = {
-    { "o3-mini", o3_mini_aliases, ENDPOINT_RESPONSES | ENDPOINT_CHAT, EFFORT_MEDIUM, THINKING_SHORT, 550,
-      2200, CONTEXT_WINDOW, OUTPUT_TOKENS, 1738281600 },
-    { "o3", o3_aliases, ENDPOINT_RESPONSES | ENDPOINT_CHAT, EFFORT_MEDIUM, THINKING_LONG, 2000, 8000,
-      CONTEXT_WINDOW, OUTPUT_TOKENS, 1744761600 },
-    { "o3-pro", o3_pro_aliases, ENDPOINT_RESPONSES, EFFORT_HIGH, THINKING_BRANCHES, 20000, 80000,
-      CONTEXT_WINDOW, OUTPUT_TOKENS, 1749513600 },
+    { .name = "o3-mini",
+      .aliases = o3_mini_aliases,
+      .endpoints = ENDPOINT_RESPONSES | ENDPOINT_CHAT,
+      .default_effort = EFFORT_MEDIUM,
+      .thinking = THINKING_SHORT,
+      .price_in = 550,
+      .price_out = 2200,
+      .context_window = CONTEXT_WINDOW,
+      .max_output_tokens = OUTPUT_TOKENS,
+      .created = 1738281600 },
+    { .name = "o3",
+      .aliases = o3_aliases,
+      .endpoints = ENDPOINT_RESPONSES | ENDPOINT_CHAT,
+      .default_effort = EFFORT_MEDIUM,
+      .thinking = THINKING_LONG,
+      .price_in = 2000,
+      .price_out = 8000,
+      .context_window = CONTEXT_WINDOW,
+      .max_output_tokens = OUTPUT_TOKENS,
+      .created = 1744761600 },
+    { .name = "o3-pro",
+      .aliases = o3_pro_aliases,
+      .endpoints = ENDPOINT_RESPONSES,
+      .default_effort = EFFORT_HIGH,
+      .thinking = THINKING_BRANCHES,
+      .price_in = 20000,
+      .price_out = 80000,
+      .context_window = CONTEXT_WINDOW,
+      .max_output_tokens = OUTPUT_TOKENS,
+      .created = 1749513600 },
 };
+
+/* clang-format off */
+static const struct effort_budget budgets[][EFFORT_COUNT] = {
+    /*                     T/8  lines    wave  %  again */
+    [THINKING_SHORT] = { {  0,  1,  1,  1, 95, 0 },   /* none */
+                         {  1,  1,  1,  1, 95, 0 },   /* minimal */
+                         {  2,  1,  1,  1, 95, 0 },   /* low */
+                         {  4,  1,  1,  1, 95, 0 },   /* medium */
+                         {  8,  1,  1,  1, 95, 0 },   /* high */
+                         { 16,  1,  1,  1, 95, 0 },   /* xhigh */
+                         { 32,  1,  1,  1, 95, 0 } }, /* max */
+    [THINKING_LONG] = {  {  0,  1,  1,  1, 95, 0 },
+                         {  1,  1,  1,  1, 95, 0 },
+                         {  4,  1,  1,  1, 95, 0 },
+                         {  8,  1,  1,  1, 95, 0 },
+                         { 16,  1,  1,  1, 95, 1 },
+                         { 24,  1,  1,  1, 95, 1 },
+                         { 32,  1,  1,  1, 95, 1 } },
+    [THINKING_BRANCHES] = { {  0,  1,  1, 1, 95, 0 },
+                            {  1,  1,  1, 1, 95, 0 },
+                            {  8,  2,  4, 4, 90, 0 },
+                            {  8,  3,  8, 4, 95, 0 },
+                            { 16,  4, 16, 4, 95, 0 },
+                            { 16,  8, 32, 8, 99, 0 },
+                            { 32, 16, 64, 8, 99, 0 } },
+};
+/* clang-format on */
+
+static int pick(const struct tier_list *own, enum effort effort, int otherwise)
+{
+    return own->set ? own->values[effort] : otherwise;
+}
+
+struct effort_budget tier_budget(const struct tier *t, enum effort effort)
+{
+    const struct effort_budget *row = &budgets[t->thinking][effort];
+    struct effort_budget b = {
+        .think_eighths = pick(&t->think_eighths, effort, row->think_eighths),
+        .branches_min = pick(&t->branches_min, effort, row->branches_min),
+        .branches_max = pick(&t->branches_max, effort, row->branches_max),
+        .wave = pick(&t->wave, effort, row->wave),
+        .agreement = pick(&t->agreement, effort, row->agreement),
+        .continues = pick(&t->continues, effort, row->continues),
+    };
+    if (b.branches_min > b.branches_max) /* the ceiling is what an entry is meant to lower */
+        b.branches_min = b.branches_max;
+    if (b.wave > b.branches_max)
+        b.wave = b.branches_max;
+    return b;
+}
 
 bool effort_from(struct str name, enum effort *out)
 {
@@ -213,6 +290,105 @@ static const char *set_max_output_tokens(struct entry *e)
     return set_tokens(e->values[0], &e->tier->max_output_tokens);
 }
 
+static const char *set_count(struct str v, int64_t *out, const char *expected)
+{
+    return str_to_i64(v, out) && *out >= 0 && *out <= TOKENS_MAX ? NULL : expected;
+}
+
+static const char *set_thinking_tokens(struct entry *e)
+{
+    return set_count(e->values[0], &e->tier->thinking_tokens, "a whole number from 0 to 10000000");
+}
+
+static const char *set_deadline_ms(struct entry *e)
+{
+    return set_count(e->values[0], &e->tier->deadline_ms, "milliseconds, from 0 to 10000000");
+}
+
+/* One value for each effort, from none to max. */
+static const char *set_list(struct entry *e, struct tier_list *list, int min, int max, const char *expected)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        int64_t v;
+        if (e->n != EFFORT_COUNT || !str_to_i64(e->values[i], &v) || v < min || v > max)
+            return expected;
+        list->values[i] = (int)v;
+    }
+    list->set = e->n == EFFORT_COUNT;
+    return list->set ? NULL : expected;
+}
+
+static const char *set_think_eighths(struct entry *e)
+{
+    return set_list(e, &e->tier->think_eighths, 0, 1024,
+                    "seven whole numbers from 0 to 1024, one for each effort");
+}
+
+static const char lines_expected[] = "seven whole numbers from 1 to 64, one for each effort";
+
+static const char *set_branches_min(struct entry *e)
+{
+    return set_list(e, &e->tier->branches_min, 1, TIER_BRANCHES_MAX, lines_expected);
+}
+
+static const char *set_branches_max(struct entry *e)
+{
+    return set_list(e, &e->tier->branches_max, 1, TIER_BRANCHES_MAX, lines_expected);
+}
+
+static const char *set_wave(struct entry *e)
+{
+    return set_list(e, &e->tier->wave, 1, TIER_BRANCHES_MAX, lines_expected);
+}
+
+static const char *set_agreement(struct entry *e)
+{
+    return set_list(e, &e->tier->agreement, 50, 99, "seven whole numbers from 50 to 99, one for each effort");
+}
+
+static const char *set_continues(struct entry *e)
+{
+    return set_list(e, &e->tier->continues, 0, 8, "seven whole numbers from 0 to 8, one for each effort");
+}
+
+static bool set_name(struct str v, const char *const *names, int *out)
+{
+    for (int i = 0; names[i]; i++)
+        if (str_is(v, names[i])) {
+            *out = i;
+            return true;
+        }
+    return false;
+}
+
+static const char *set_vote(struct entry *e)
+{
+    int v;
+    if (!set_name(e->values[0], vote_names, &v))
+        return "majority or confidence";
+    e->tier->vote = (enum vote)v;
+    return NULL;
+}
+
+static const char *set_trial(struct str value, enum trial *out)
+{
+    int v;
+    if (!set_name(value, trial_names, &v))
+        return "shadow, off or on";
+    *out = (enum trial)v;
+    return NULL;
+}
+
+static const char *set_check(struct entry *e)
+{
+    return set_trial(e->values[0], &e->tier->check);
+}
+
+static const char *set_prune(struct entry *e)
+{
+    return set_trial(e->values[0], &e->tier->prune);
+}
+
 static const struct tier_key {
     const char *name;
     bool list;
@@ -226,6 +402,17 @@ static const struct tier_key {
     { "price_out", false, set_price_out },
     { "context_window", false, set_context_window },
     { "max_output_tokens", false, set_max_output_tokens },
+    { "thinking_tokens", false, set_thinking_tokens },
+    { "think_eighths", true, set_think_eighths },
+    { "branches_min", true, set_branches_min },
+    { "branches_max", true, set_branches_max },
+    { "wave", true, set_wave },
+    { "agreement", true, set_agreement },
+    { "continues", true, set_continues },
+    { "deadline_ms", false, set_deadline_ms },
+    { "vote", false, set_vote },
+    { "check", false, set_check },
+    { "prune", false, set_prune },
 };
 
 static enum err_code unknown_key(struct str key, const char *where, struct err *err)

@@ -126,6 +126,59 @@ static void prices_are_exact(void **state)
     }
 }
 
+static void an_entry_has_its_own_lines(void **state)
+{
+    (void)state;
+    struct config c;
+    load(&c, "models:\n"
+             "  - name: o3-pro\n"
+             "    branches_max: [1, 1, 2, 2, 6, 6, 6]\n"
+             "    wave: [1, 1, 2, 2, 3, 8, 8]\n"
+             "    agreement: [90, 90, 90, 90, 80, 90, 90]\n"
+             "    thinking_tokens: 100\n"
+             "    deadline_ms: 5000\n"
+             "    vote: confidence\n"
+             "    check: on\n"
+             "    prune: off\n");
+    const struct tier *t = config_tier(&c, STR("o3-pro"));
+    struct effort_budget high = tier_budget(t, EFFORT_HIGH), xhigh = tier_budget(t, EFFORT_XHIGH);
+    assert_int_equal(6, high.branches_max);
+    assert_int_equal(4, high.branches_min); /* the built-in one */
+    assert_int_equal(3, high.wave);
+    assert_int_equal(80, high.agreement);
+    assert_int_equal(16, high.think_eighths);
+    assert_int_equal(6, xhigh.branches_min); /* no more than max */
+    assert_int_equal(6, xhigh.wave);
+    assert_int_equal(100, t->thinking_tokens);
+    assert_int_equal(5000, t->deadline_ms);
+    assert_int_equal(VOTE_CONFIDENCE, t->vote);
+    assert_int_equal(TRIAL_ON, t->check);
+    assert_int_equal(TRIAL_OFF, t->prune);
+    config_free(&c);
+    static const char *const bad[] = { "branches_max: 5",
+                                       "branches_max: [1, 2, 3]",
+                                       "branches_min: [1, 1, 1, 1, 1, 1, 65]",
+                                       "wave: [0, 1, 1, 1, 1, 1, 1]",
+                                       "agreement: [49, 50, 50, 50, 50, 50, 50]",
+                                       "agreement: [50, 50, 50, 50, 50, 50, 100]",
+                                       "continues: [0, 0, 0, 0, 0, 0, 9]",
+                                       "think_eighths: [0, 0, 0, 0, 0, 0, x]",
+                                       "vote: plurality",
+                                       "check: maybe",
+                                       "prune: [on]",
+                                       "deadline_ms: -1" };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char text[128], path[256];
+        snprintf(text, sizeof text, "models:\n  - name: x\n    %s\n", bad[i]);
+        snprintf(path, sizeof path, "%s/tiers.yaml", test_tmpdir());
+        assert_int_equal(ERR_OK, file_write(path, str_from(text), NULL));
+        const char *args[] = { "--config", path };
+        if (config_load(&c, CMD_ASK, 2, args, NULL, NULL) != ERR_CONFIG)
+            fail_msg("%s is taken", bad[i]);
+        config_free(&c);
+    }
+}
+
 static void efforts_have_names(void **state)
 {
     (void)state;
@@ -143,6 +196,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(names_and_aliases_find_their_row),
     cmocka_unit_test(the_file_changes_and_adds),
     cmocka_unit_test(prices_are_exact),
+    cmocka_unit_test(an_entry_has_its_own_lines),
     cmocka_unit_test(efforts_have_names),
 };
 TEST_GROUP(config_tiers, tests)
