@@ -18,7 +18,13 @@ static void table_is_the_design(void **state)
         /* none, T/8 minimal, low, medium, high, xhigh, 4T max; T = 400 */
         [THINKING_SHORT] = { 0, 50, 100, 200, 400, 800, 1600 },
         [THINKING_LONG] = { 0, 50, 200, 400, 800, 1200, 1600 },
-        [THINKING_BRANCHES] = { 0, 50, 200, 400, 800, 1200, 1600 },
+        [THINKING_BRANCHES] = { 0, 50, 400, 400, 800, 800, 1600 },
+    };
+    static const struct {
+        int min, max, wave, agreement;
+    } lines[EFFORT_COUNT] = {
+        { 1, 1, 1, 95 },  { 1, 1, 1, 95 },  { 2, 4, 4, 90 },  { 3, 8, 4, 95 },
+        { 4, 16, 4, 95 }, { 8, 32, 8, 99 }, { 16, 53, 8, 99 } /* what 100,000 tokens leave of 64 */
     };
     for (int row = THINKING_SHORT; row <= THINKING_BRANCHES; row++)
         for (int effort = 0; effort < EFFORT_COUNT; effort++) {
@@ -28,7 +34,16 @@ static void table_is_the_design(void **state)
             assert_int_equal(p.think_tokens_max, caps[row][effort]);
             assert_int_equal(p.think, effort != EFFORT_NONE);
             assert_int_equal(p.effort, effort);
-            assert_int_equal(p.tokens_max, 100000 - 10);
+            int max = row == THINKING_BRANCHES ? lines[effort].max : 1;
+            assert_int_equal(p.lines.max, max);
+            assert_int_equal(p.tokens_max, max == 1 ? 100000 - 10 : 100000 / max);
+            assert_int_equal(p.lines.cut, max == 53);
+            if (max > 1) {
+                assert_int_equal(p.lines.min, lines[effort].min);
+                assert_int_equal(p.lines.wave, lines[effort].wave);
+                assert_int_equal(p.lines.agreement, lines[effort].agreement);
+            }
+            assert_int_equal(p.continues, row == THINKING_LONG && effort >= EFFORT_HIGH);
             assert_int_equal(p.answer_tokens_min, 256);
         }
 }
@@ -75,6 +90,71 @@ static void thinking_never_takes_the_reserve(void **state)
         }
 }
 
+/* However little there is: all lines together stay below it, each with its answer's reserve; lines go before thought. */
+static void the_total_binds_all_lines(void **state)
+{
+    (void)state;
+    struct tier tier = tier_of(THINKING_BRANCHES);
+    int before = 0;
+    for (int64_t total = 1; total < 60000; total += 37) {
+        struct reason_ask ask = { .effort = EFFORT_HIGH, .output_tokens_max = total };
+        struct plan p = reason_plan(&tier, &model, &ask, 100);
+        assert_true(p.lines.max >= 1 && p.lines.max <= 16 && p.lines.max >= before);
+        assert_true(p.lines.wave <= p.lines.max && p.lines.min <= p.lines.max);
+        assert_true(p.lines.max * p.tokens_max <= total);
+        assert_int_equal(p.total_tokens_max, total);
+        assert_true(p.think_tokens_max + p.answer_tokens_min <= p.tokens_max);
+        if (p.lines.max > 1)
+            assert_int_equal(p.think_tokens_max, 800);
+        assert_int_equal(p.lines.cut, p.lines.max < 16);
+        before = p.lines.max;
+    }
+    assert_int_equal(16, before);
+}
+
+static void what_rules_out_a_difference_has_one_line(void **state)
+{
+    (void)state;
+    struct tier tier = tier_of(THINKING_BRANCHES);
+    static const struct {
+        struct reason_ask ask;
+        int max;
+        double temperature, top_p;
+    } cases[] = {
+        { { .effort = EFFORT_HIGH }, 16, 0.8, 0.95 },
+        { { .effort = EFFORT_HIGH, .temperature = { true, 0 } }, 1, 0, 1 },
+        { { .effort = EFFORT_HIGH, .top_p = { true, 0 } }, 1, 1, 0 },
+        { { .effort = EFFORT_HIGH, .temperature = { true, 0.3 } }, 16, 0.3, 1 },
+        { { .effort = EFFORT_HIGH, .top_p = { true, 0.5 } }, 16, 1, 0.5 },
+        { { .effort = EFFORT_HIGH, .choices = 2 }, 1, 0.8, 0.95 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct plan p = reason_plan(&tier, &model, &cases[i].ask, 10);
+        assert_int_equal(cases[i].max, p.lines.max);
+        assert_true(cases[i].temperature == p.temperature && cases[i].top_p == p.top_p);
+    }
+}
+
+static void an_entry_has_its_own_budgets(void **state)
+{
+    (void)state;
+    struct tier tier = tier_of(THINKING_BRANCHES);
+    tier.branches_max = (struct tier_list){ true, { 1, 1, 3, 3, 3, 3, 3 } };
+    tier.think_eighths = (struct tier_list){ true, { 0, 2, 2, 2, 4, 4, 4 } };
+    tier.agreement = (struct tier_list){ true, { 80, 80, 80, 80, 80, 80, 80 } };
+    tier.thinking_tokens = 80;
+    struct plan p = reason_plan(&tier, &model, &(struct reason_ask){ .effort = EFFORT_HIGH }, 10);
+    assert_int_equal(3, p.lines.max);
+    assert_int_equal(3, p.lines.min);
+    assert_int_equal(3, p.lines.wave);
+    assert_int_equal(80, p.lines.agreement);
+    assert_int_equal(40, p.think_tokens_max);
+    tier.thinking_tokens = 1000000; /* no thought is longer than a quarter of the context */
+    assert_int_equal(
+        12500,
+        reason_plan(&tier, &model, &(struct reason_ask){ .effort = EFFORT_HIGH }, 10).think_tokens_max);
+}
+
 static void a_model_without_thoughts_has_no_budget(void **state)
 {
     (void)state;
@@ -115,6 +195,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(table_is_the_design),
     cmocka_unit_test(every_bound_binds),
     cmocka_unit_test(thinking_never_takes_the_reserve),
+    cmocka_unit_test(the_total_binds_all_lines),
+    cmocka_unit_test(what_rules_out_a_difference_has_one_line),
+    cmocka_unit_test(an_entry_has_its_own_budgets),
     cmocka_unit_test(a_model_without_thoughts_has_no_budget),
     cmocka_unit_test(sampling_is_the_tiers_unless_asked),
 };

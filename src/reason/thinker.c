@@ -1,0 +1,391 @@
+/*
+ * thinker.c - the lines of one answer, from the first that is started to the one that is shown.
+ *
+ * A machine between a job and an engine: it is told how lines went and says what is to be done. It starts lines in waves,
+ * counts each when it and all before it have ended, and asks the stop rule after each. So what is decided depends on
+ * what the lines say and on nothing else: not on which was faster, not on how often the server was restarted. Only a
+ * deadline takes them as they are.
+ *
+ *   wave started -> its lines end, are counted in order -> settled? decide
+ *                                    -> all counted, more allowed: the next wave
+ *                                    -> nothing to vote on: a draft is chosen, no further wave
+ *
+ * A line that failed or was pruned counts as one without an answer. When a whole wave has failed there is no point in
+ * another, and the answer fails.
+ *
+ * Pruning (DeepConf, arXiv 2508.15260): a line of a later wave whose least sure window of tokens lies below the lower
+ * quartile of the first wave's is not worth its tokens. Whether that holds for a model has to be measured, so by default
+ * it is only noted.
+ *
+ * Threads: the conductor's. Ownership: a thinker copies what it keeps of a line: its answer's words, and its text while a
+ * draft may have to be chosen.
+ */
+#include "reason/reason_impl.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define DRAFTS_MAX       4 /* of an open question */
+#define PRUNE_VOTERS_MIN 5 /* that stay whatever is pruned */
+#define ACTS_MAX         (3 * TIER_BRANCHES_MAX + 1)
+
+const char *const line_state_names[] = { "unborn", "running",   "completed", "failed",
+                                         "pruned", "cancelled", NULL };
+
+struct thinker {
+    struct plan_lines plan;
+    struct answer_hints hints;
+    struct line_trace lines[TIER_BRANCHES_MAX];
+    struct buf texts[DRAFTS_MAX];
+    struct votes votes;
+    int started, counted, failed;
+    int first_wave;
+    enum stop closing; /* the next line that ends decides */
+    float floor;       /* lower quartile of the first wave; NAN: none */
+    struct thinker_do acts[ACTS_MAX];
+    size_t n_acts, next_act;
+    struct reason_trace trace;
+};
+
+static void act(struct thinker *t, enum thinker_act what, size_t line)
+{
+    assert(t->n_acts < ACTS_MAX);
+    t->acts[t->n_acts++] = (struct thinker_do){ what, line };
+}
+
+static void start_wave(struct thinker *t)
+{
+    int end = t->started + t->plan.wave < t->plan.max ? t->started + t->plan.wave : t->plan.max;
+    while (t->started < end) {
+        t->lines[t->started].state = LINE_RUNS;
+        act(t, THINK_START, (size_t)t->started++);
+    }
+    t->trace.n_lines = (size_t)t->started;
+}
+
+struct thinker *thinker_open(const struct plan *plan, struct str question)
+{
+    struct thinker *t = mem_zalloc(sizeof *t);
+    assert(plan->lines.max > 1 && plan->lines.max <= TIER_BRANCHES_MAX && plan->lines.wave >= 1);
+    t->plan = plan->lines;
+    t->floor = NAN;
+    t->trace = (struct reason_trace){ .lines = t->lines, .options = t->votes.options, .shown = SIZE_MAX };
+    answer_hints_read(&t->hints, question);
+    for (size_t i = 0; i < TIER_BRANCHES_MAX; i++)
+        t->lines[i].confidence = (struct engine_confidence){ 0, 0, NAN, NAN, NAN, NAN, NAN };
+    start_wave(t);
+    t->first_wave = t->started;
+    return t;
+}
+
+void thinker_close(struct thinker *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < TIER_BRANCHES_MAX; i++) {
+        buf_free(&t->lines[i].answer);
+        buf_free(&t->lines[i].key);
+    }
+    for (size_t i = 0; i < DRAFTS_MAX; i++)
+        buf_free(&t->texts[i]);
+    answer_hints_free(&t->hints);
+    mem_free(t);
+}
+
+bool thinker_next(struct thinker *t, struct thinker_do *out)
+{
+    if (t->next_act == t->n_acts)
+        return false;
+    *out = t->acts[t->next_act++];
+    return true;
+}
+
+bool thinker_decided(const struct thinker *t)
+{
+    return t->trace.stop != STOP_NONE;
+}
+
+const struct reason_trace *thinker_trace(const struct thinker *t)
+{
+    return &t->trace;
+}
+
+/* --- deciding ------------------------------------------------------------------------------------------------ */
+
+static void decide(struct thinker *t, enum stop why, size_t shown)
+{
+    t->trace.stop = why;
+    t->trace.shown = shown;
+    for (int i = 0; i < t->started; i++)
+        if (t->lines[i].state == LINE_RUNS) {
+            t->lines[i].state = LINE_CANCELLED;
+            act(t, THINK_CANCEL, (size_t)i);
+        }
+    act(t, THINK_DECIDE, shown);
+}
+
+static bool is_counted_end(const struct thinker *t, size_t line)
+{
+    return t->lines[line].counted && t->lines[line].state == LINE_ENDED;
+}
+
+/* One of the first lines that ended by themselves: the draft that has most in common with the others. */
+static size_t choose_draft(const struct thinker *t)
+{
+    struct str texts[DRAFTS_MAX];
+    size_t lines[DRAFTS_MAX], n = 0;
+    for (size_t i = 0; i < DRAFTS_MAX && i < (size_t)t->started; i++)
+        if (is_counted_end(t, i) && t->lines[i].complete) {
+            texts[n] = buf_str(&t->texts[i]);
+            lines[n++] = i;
+        }
+    if (n)
+        return lines[drafts_medoid(texts, n)];
+    for (int whole = 1; whole >= 0; whole--) /* behind the drafts, then what did not come to its end */
+        for (size_t i = 0; i < (size_t)t->started; i++)
+            if (is_counted_end(t, i) && t->lines[i].complete >= whole)
+                return i;
+    return SIZE_MAX;
+}
+
+static size_t option_of(const struct thinker *t, size_t line)
+{
+    size_t k = 0;
+    while (k < t->votes.n &&
+           !str_eq(buf_str(&t->lines[t->votes.options[k].first].key), buf_str(&t->lines[line].key)))
+        k++;
+    return k;
+}
+
+static bool has_vote(const struct line_trace *l)
+{
+    return l->state == LINE_ENDED && l->form != FORM_NONE && l->weight > 0;
+}
+
+static size_t winner(struct thinker *t)
+{
+    size_t option[TIER_BRANCHES_MAX];
+    if (t->plan.vote == VOTE_CONFIDENCE) {
+        for (size_t i = 0; i < (size_t)t->started; i++)
+            option[i] = t->lines[i].counted && has_vote(&t->lines[i]) ? option_of(t, i) : SIZE_MAX;
+        votes_weigh(&t->votes, t->lines, (size_t)t->started, option);
+        votes_sort(&t->votes);
+    }
+    return t->votes.options[0].best;
+}
+
+static void settle(struct thinker *t, enum stop why)
+{
+    bool vote = t->votes.n > 0 && t->votes.options[0].weight > 0;
+    t->trace.voted = vote && why != STOP_OPEN_ENDED;
+    size_t shown = t->trace.voted ? winner(t) : choose_draft(t);
+    if (shown == SIZE_MAX && t->failed == t->counted)
+        why = STOP_FAILED;
+    decide(t, why, shown);
+}
+
+/* --- counting ------------------------------------------------------------------------------------------------ */
+
+static void count(struct thinker *t, size_t line)
+{
+    struct line_trace *l = &t->lines[line];
+    l->counted = true;
+    t->counted++;
+    t->failed += l->state == LINE_FAILED;
+    if (has_vote(l)) {
+        votes_put(&t->votes, option_of(t, line), line, l->weight, t->lines);
+        votes_sort(&t->votes);
+    } else {
+        votes_abstain(&t->votes);
+    }
+    t->trace.n_options = t->votes.n;
+    t->trace.counted = t->votes.counted;
+    t->trace.abstained = t->votes.abstained;
+    act(t, THINK_COUNT, line);
+}
+
+static int compare_floats(const void *x, const void *y)
+{
+    float a = *(const float *)x, b = *(const float *)y;
+    return (a > b) - (a < b);
+}
+
+/* What later lines are held against, once the first wave has ended. */
+static void measure_first_wave(struct thinker *t)
+{
+    float lowest[TIER_BRANCHES_MAX];
+    size_t n = 0;
+    for (int i = 0; i < t->first_wave; i++)
+        if (t->lines[i].state == LINE_ENDED && isfinite(t->lines[i].confidence.lowest_window))
+            lowest[n++] = t->lines[i].confidence.lowest_window;
+    if (t->plan.prune == TRIAL_OFF || n < (size_t)t->first_wave)
+        return;
+    qsort(lowest, n, sizeof *lowest, compare_floats);
+    t->floor = lowest[n / 4];
+}
+
+/* Half of those that came to their end have nothing that could be compared. */
+static bool is_open_ended(const struct thinker *t)
+{
+    int ended = 0, without = 0;
+    for (int i = 0; i < t->first_wave; i++) {
+        ended += t->lines[i].state == LINE_ENDED;
+        without += t->lines[i].state == LINE_ENDED && t->lines[i].form == FORM_NONE;
+    }
+    return ended > 0 && 2 * without >= ended;
+}
+
+static void after_first_wave(struct thinker *t)
+{
+    if (is_open_ended(t))
+        settle(t, STOP_OPEN_ENDED);
+    else
+        measure_first_wave(t);
+}
+
+static bool has_ended(const struct line_trace *l)
+{
+    return l->state == LINE_ENDED || l->state == LINE_FAILED || l->state == LINE_PRUNED;
+}
+
+/* Every line is counted that can be, then what follows from them. */
+static void go_on(struct thinker *t)
+{
+    while (!thinker_decided(t) && t->counted < t->started && has_ended(&t->lines[t->counted])) {
+        count(t, (size_t)t->counted);
+        enum stop why = stop_rule(&t->plan, &t->votes, t->plan.max - t->counted);
+        if (why)
+            settle(t, why);
+        else if (t->counted == t->first_wave)
+            after_first_wave(t);
+    }
+    if (thinker_decided(t) || t->counted < t->started)
+        return;
+    if (t->failed == t->counted)
+        settle(t, STOP_FAILED);
+    else if (t->started == t->plan.max)
+        settle(t, t->plan.cut ? STOP_BUDGET : STOP_LINES_MAX);
+    else
+        start_wave(t);
+}
+
+/* The deadline is over: those that have ended are counted, whatever is before them; one answer among them is enough. */
+static bool close_vote(struct thinker *t)
+{
+    bool any = false;
+    for (int i = 0; i < t->started; i++)
+        any |= t->lines[i].state == LINE_ENDED;
+    if (!any)
+        return false;
+    for (int i = 0; i < t->started; i++)
+        if (!t->lines[i].counted && has_ended(&t->lines[i]))
+            count(t, (size_t)i);
+    return true;
+}
+
+/* --- what is told ---------------------------------------------------------------------------------------------- */
+
+static void take_answer(struct thinker *t, size_t line, const struct line_end *end)
+{
+    struct line_trace *l = &t->lines[line];
+    struct str found = { 0 };
+    if (end->complete) /* half an answer is another answer */
+        l->form = answer_find(end->answer, end->kind, &t->hints, &found, &l->key);
+    found = str_slice(found, 0, LINE_ANSWER_MAX);
+    buf_put_str(&l->answer, str_slice(found, 0, utf8_whole_len(found)));
+    l->weight = end->invalid || l->form == FORM_NONE ? 0 : VOTE_UNIT;
+    if (t->plan.check != TRIAL_OFF)
+        l->arith = arith_check(end->thought);
+    if (t->plan.check == TRIAL_ON && l->arith.false_claims)
+        l->weight /= VOTE_UNIT;
+    if (line < DRAFTS_MAX)
+        buf_put_str(&t->texts[line], end->answer);
+}
+
+static bool runs_any(const struct thinker *t)
+{
+    bool runs = false;
+    for (int i = 0; i < t->started; i++)
+        runs |= t->lines[i].state == LINE_RUNS;
+    return runs;
+}
+
+static void after(struct thinker *t)
+{
+    if (thinker_decided(t))
+        return;
+    if (!t->closing)
+        go_on(t);
+    else if (close_vote(t) || !runs_any(t))
+        settle(t, t->closing);
+}
+
+void thinker_ended(struct thinker *t, size_t line, const struct line_end *end)
+{
+    struct line_trace *l = &t->lines[line];
+    assert(line < (size_t)t->started && !l->counted);
+    l->confidence = end->confidence;
+    l->complete = end->complete;
+    if (l->state != LINE_RUNS)
+        return; /* it ended while it was being cancelled: its answer came too late to count */
+    l->state = LINE_ENDED;
+    take_answer(t, line, end);
+    after(t);
+}
+
+void thinker_failed(struct thinker *t, size_t line)
+{
+    assert(line < (size_t)t->started);
+    if (t->lines[line].state != LINE_RUNS)
+        return;
+    t->lines[line].state = LINE_FAILED;
+    after(t);
+}
+
+void thinker_cancelled(struct thinker *t, size_t line)
+{
+    assert(line < (size_t)t->started);
+    if (t->lines[line].state == LINE_RUNS) /* somebody else has ended it */
+        t->lines[line].state = LINE_CANCELLED;
+}
+
+static int voters_left(const struct thinker *t)
+{
+    int n = 0;
+    for (int i = 0; i < t->started; i++)
+        n += t->lines[i].state == LINE_ENDED || t->lines[i].state == LINE_RUNS;
+    return n;
+}
+
+void thinker_heard(struct thinker *t, size_t line, const struct engine_confidence *confidence, int64_t tokens)
+{
+    struct line_trace *l = &t->lines[line];
+    assert(line < (size_t)t->started);
+    l->confidence = *confidence;
+    if (l->state != LINE_RUNS || l->prunable || !isfinite(t->floor) || (int)line < t->first_wave ||
+        tokens <= t->plan.prune_after || !(confidence->lowest_window < t->floor) ||
+        voters_left(t) <= PRUNE_VOTERS_MIN)
+        return;
+    l->prunable = true;
+    l->prunable_after = tokens;
+    t->trace.prunable++;
+    if (t->plan.prune != TRIAL_ON)
+        return;
+    l->state = LINE_PRUNED;
+    act(t, THINK_CANCEL, line);
+    after(t);
+}
+
+void thinker_stop(struct thinker *t, enum stop why)
+{
+    if (thinker_decided(t) || t->closing)
+        return;
+    assert(why == STOP_CANCELLED || why == STOP_DEADLINE);
+    if (why == STOP_CANCELLED) {
+        decide(t, why, SIZE_MAX);
+        return;
+    }
+    t->closing = why;
+    after(t);
+}
