@@ -15,6 +15,8 @@
  *   /hold N    answers with N numbers, then waits until it is cancelled or released
  *   /release   lets every /hold that runs go on to its end (where none runs, the next); answers "Released."
  *   /fail      fails after three words of its answer
+ *   /vote A B ...   stream i (of a request's lines of thought or choices) answers with the i-th word, from the first again
+ *              behind the last; "_" in it is a blank. After "!" it fails instead, after "@" it waits first, as /hold does
  *
  * A grammar is followed byte by byte: words are said as long as all of their bytes are accepted; where they are not, or the
  * script ends too early, the shortest text that makes the answer whole is said instead. Nothing is forced ahead.
@@ -271,12 +273,29 @@ static void echo_leave(struct engine *e, struct sequence *s)
     (void)s;
 }
 
+/* Which of /vote's answers is the sequence's, and where it begins and ends among them. */
+static char vote_of(const struct sequence *s, int64_t *begin, int64_t *end)
+{
+    const struct echo_script *script = s->prompt->script;
+    size_t i = s->params.stream % script->votes.len;
+    *begin = i ? script->votes.ptr[i - 1] : 0;
+    *end = script->votes.ptr[i];
+    return script->signs.ptr[i];
+}
+
+static bool may_hold(const struct sequence *s)
+{
+    int64_t begin, end;
+    const struct echo_script *script = s->prompt->script;
+    return script->act == ACT_HOLD || (script->act == ACT_VOTE && vote_of(s, &begin, &end) == '@');
+}
+
 static void release(struct engine *e)
 {
     bool any = false;
     for (size_t i = 0; i < e->n_running; i++) {
         struct sequence *s = e->running[i];
-        if (s->prompt->script->act == ACT_HOLD && !s->released) {
+        if (may_hold(s) && !s->released) {
             s->released = true;
             any = true;
         }
@@ -293,7 +312,7 @@ static bool is_at_hold(const struct sequence *s)
 {
     const struct echo_script *script = s->prompt->script;
     bool answers = !sequence_thinks(s) && !owes_thought(s);
-    return script->act == ACT_HOLD && answers && s->answer_at >= script->number;
+    return may_hold(s) && answers && (script->act == ACT_VOTE || s->answer_at >= script->number);
 }
 
 static bool holds(struct engine *e, struct sequence *s)
@@ -322,6 +341,11 @@ static int32_t next_answer(const struct echo_script *script, struct sequence *s)
     switch (script->act) {
     case ACT_COUNT:
     case ACT_HOLD: return at < script->number ? ECHO_NUMBER + 1 + (int32_t)at : ECHO_END;
+    case ACT_VOTE: {
+        int64_t begin, end;
+        vote_of(s, &begin, &end);
+        return begin + at < end ? script->pieces.ptr[(int64_t)script->n_thought + begin + at] : ECHO_END;
+    }
     case ACT_ENDLESS: return ECHO_NUMBER + (int32_t)(1 + at % ECHO_NUMBER_MAX);
     default:
         at += (int64_t)script->n_thought;
@@ -381,6 +405,9 @@ static void say(struct engine *e, struct sequence *s, double uniform, struct say
 static bool fails(const struct sequence *s)
 {
     const struct echo_script *script = s->prompt->script;
+    int64_t begin, end;
+    if (script->act == ACT_VOTE && vote_of(s, &begin, &end) == '!')
+        return !sequence_thinks(s) && !owes_thought(s);
     return script->act == ACT_FAIL && s->answer_at == (int64_t)(script->pieces.len - script->n_thought);
 }
 

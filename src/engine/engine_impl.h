@@ -445,13 +445,25 @@ enum err_code words_id(struct words *w, struct str text, int32_t *out,
 bool words_known(struct words *w, int32_t id);
 struct str words_text(struct words *w, int32_t id); /* of one that is known; lives as long as w */
 
-enum echo_act { ACT_REPEAT, ACT_COUNT, ACT_ENDLESS, ACT_PONDER, ACT_RANDOM, ACT_HOLD, ACT_RELEASE, ACT_FAIL };
+enum echo_act {
+    ACT_REPEAT,
+    ACT_COUNT,
+    ACT_ENDLESS,
+    ACT_PONDER,
+    ACT_RANDOM,
+    ACT_HOLD,
+    ACT_RELEASE,
+    ACT_FAIL,
+    ACT_VOTE
+};
 /* What the model will say to one prompt. Read-only once made, shared by the prompt's sequences. */
 struct echo_script {
     struct ids pieces; /* the thought's first, then the answer's */
     size_t n_thought;
     enum echo_act act;
-    int64_t number; /* of /count, /random and /hold */
+    int64_t number;   /* of /count, /random and /hold */
+    struct ids votes; /* of /vote: where each answer ends, in pieces behind the thought */
+    struct buf signs; /* and the sign before it: '!' it fails, '@' it waits; 0 for none */
     bool think;
 };
 /* message: what the model is to answer. ERR_INVALID_VALUE: a directive's number. */

@@ -21,6 +21,7 @@ static const struct {
     { "/hold", ACT_HOLD, true, NULL },
     { "/release", ACT_RELEASE, false, "Released." },
     { "/fail", ACT_FAIL, false, "This will fail." },
+    { "/vote", ACT_VOTE, false, "" },
 };
 
 /* The first word of text with the blanks before it, and after it where it is the last. */
@@ -101,6 +102,33 @@ static enum err_code read_directive(struct echo_script *s, struct str message, s
     return ERR_OK;
 }
 
+/* Each word behind the directive is an answer, a sign before it what happens first; "_" is a blank in it. */
+static enum err_code write_votes(struct echo_script *s, struct words *w, struct str message, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    struct str word = first_word(message);
+    while (!code) {
+        message = str_trim(str_slice(message, word.len, message.len));
+        if (message.len == 0)
+            break;
+        word = first_word(message);
+        struct str text = str_trim(word);
+        bool sign = text.len && (text.ptr[0] == '!' || text.ptr[0] == '@');
+        struct buf answer = { 0 };
+        buf_put_str(&answer, str_slice(text, sign, text.len));
+        for (size_t i = 0; i < answer.len; i++)
+            if (answer.ptr[i] == '_')
+                answer.ptr[i] = ' ';
+        buf_putc(&s->signs, sign ? text.ptr[0] : 0);
+        code = script_words(w, buf_str(&answer), &s->pieces, err);
+        ids_put(&s->votes, (int32_t)(s->pieces.len - s->n_thought));
+        buf_free(&answer);
+    }
+    if (!code && s->votes.len == 0)
+        code = err_set(err, ERR_INVALID_VALUE, "messages", "Expected answers after '/vote'.");
+    return code;
+}
+
 enum err_code script_open(struct echo_script **out, struct words *w, struct str message, bool think,
                           struct err *err)
 {
@@ -112,7 +140,8 @@ enum err_code script_open(struct echo_script **out, struct words *w, struct str 
         code = write_thought(w, message, &s->pieces, err);
     s->n_thought = s->pieces.len;
     if (!code)
-        code = script_words(w, answer, &s->pieces, err);
+        code =
+            s->act == ACT_VOTE ? write_votes(s, w, message, err) : script_words(w, answer, &s->pieces, err);
     if (code) {
         script_close(s);
         return code;
@@ -126,5 +155,7 @@ void script_close(struct echo_script *s)
     if (!s)
         return;
     ids_free(&s->pieces);
+    ids_free(&s->votes);
+    buf_free(&s->signs);
     mem_free(s);
 }
