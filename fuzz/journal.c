@@ -17,7 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t choice, choice_again;
     while (journal_take(&rest, &choice, &h)) {
         struct buf written = { 0 };
-        assert(choice < JOB_CHOICES_MAX && h.kind != ENGINE_FAILED && utf8_valid(h.text));
+        assert(choice < JOB_CHOICES_MAX && utf8_valid(h.text));
+        if (h.kind == ENGINE_FAILED) /* what it says is the failure's: it is not written from there */
+            continue;
         journal_put(&written, choice, &h);
         struct str back = buf_str(&written);
         bool taken = journal_take(&back, &choice_again, &again);

@@ -1,6 +1,6 @@
 /*
- * extension.c - the object "thinkd" of every reply: what the answer cost, how sure the model was of it, and what it takes
- * to get it again.
+ * extension.c - the object "thinkd" of every reply: what the answer cost, how sure the model was of it, how many lines of
+ * thought agree on it, and what it takes to get it again; with include "thinkd.trace" also how it came about.
  *
  * The API has no place for money, budgets, confidence or a drawn seed. They stand in one object under our own name, so that no
  * key of the API is given another meaning.
@@ -30,25 +30,168 @@ static void put_cost(struct json_writer *w, const struct tier *tier, const struc
     jw_end_object(w);
 }
 
-/* Of each choice: figures that the engine has anyway, null where it has none (an answer shorter than a window has no
- * lowest one). */
+/* Figures that the engine has anyway, null where it has none (an answer shorter than a window has no lowest one). */
+static void put_figures(struct json_writer *w, const struct engine_confidence *c)
+{
+    jw_begin_object(w);
+    jw_key(w, "mean_logprob");
+    put_logprob(w, c->mean_logprob);
+    jw_key(w, "mean");
+    put_logprob(w, c->mean);
+    jw_key(w, "lowest");
+    put_logprob(w, c->lowest_window);
+    jw_key(w, "tail");
+    put_logprob(w, c->last_window);
+    jw_end_object(w);
+}
+
+/* Of each choice; where many lines of thought made it, of the one that is shown. */
 static void put_confidence(struct json_writer *w, const struct job_view *job)
 {
     jw_begin_array(w);
-    for (size_t i = 0; i < job->n_choices && job_over(job); i++) {
-        const struct engine_confidence *c = &job->choices[i].confidence;
+    for (size_t i = 0; i < job->n_choices && job_over(job); i++)
+        put_figures(w, &job->choices[i].confidence);
+    jw_end_array(w);
+}
+
+/* --- how it came about ------------------------------------------------------------------------------------ */
+
+static void put_share(struct json_writer *w, const char *key, int of, int all)
+{
+    jw_key(w, key);
+    jw_real(w, (double)(int64_t)(1000.0 * of / all + 0.5) / 1000.0);
+}
+
+/* How many lines agree. Null where nothing was voted on: one line of thought, an open question, or no answer. */
+static void put_consensus(struct json_writer *w, const struct reason_trace *t)
+{
+    if (!t || !t->voted) {
+        jw_null(w);
+        return;
+    }
+    jw_begin_object(w);
+    put_string(w, "answer", buf_str(&t->lines[t->options[0].first].answer));
+    put_int(w, "votes", t->options[0].votes);
+    put_int(w, "of", t->counted);
+    put_share(w, "agreement", t->options[0].votes, t->counted);
+    jw_end_object(w);
+}
+
+static void put_line_answer(struct json_writer *w, const struct line_trace *l)
+{
+    put_text(w, "form", l->form ? answer_form_names[l->form] : NULL);
+    jw_key(w, "answer");
+    if (l->form)
+        jw_string(w, buf_str(&l->answer));
+    else
+        jw_null(w);
+    jw_key(w, "weight"); /* of its vote: 1 for a whole one */
+    jw_real(w, l->counted ? (double)l->weight / VOTE_UNIT : 0);
+    jw_key(w, "arithmetic");
+    jw_begin_object(w);
+    put_int(w, "claims", l->arith.claims);
+    put_int(w, "false", l->arith.false_claims);
+    jw_end_object(w);
+    jw_key(w, "prunable_after");
+    if (l->prunable)
+        jw_int(w, l->prunable_after);
+    else
+        jw_null(w);
+}
+
+static void put_line(struct json_writer *w, const struct job_view *job, size_t i)
+{
+    const struct line_trace *l = &job->trace->lines[i];
+    const struct job_choice *f = &job->lines[i];
+    jw_begin_object(w);
+    put_int(w, "index", (int64_t)i);
+    put_int(w, "stream", (int64_t)i); /* what it draws from, with the seed */
+    put_text(w, "status", line_state_names[l->state]);
+    jw_key(w, "complete");
+    jw_bool(w, l->complete);
+    jw_key(w, "counted");
+    jw_bool(w, l->counted);
+    put_line_answer(w, l);
+    put_int(w, "output_tokens", f->output_tokens);
+    put_int(w, "thinking_tokens", f->reasoning_tokens);
+    jw_key(w, "closed_by_budget");
+    jw_bool(w, f->closed_by_budget);
+    jw_key(w, "confidence");
+    put_figures(w, &f->confidence);
+    jw_end_object(w);
+}
+
+static void put_votes(struct json_writer *w, const struct reason_trace *t)
+{
+    jw_begin_array(w);
+    for (size_t i = 0; i < t->n_options; i++) {
+        const struct vote_option *o = &t->options[i];
         jw_begin_object(w);
-        jw_key(w, "mean_logprob");
-        put_logprob(w, c->mean_logprob);
-        jw_key(w, "mean");
-        put_logprob(w, c->mean);
-        jw_key(w, "lowest");
-        put_logprob(w, c->lowest_window);
-        jw_key(w, "tail");
-        put_logprob(w, c->last_window);
+        put_string(w, "answer", buf_str(&t->lines[o->first].answer));
+        put_int(w, "votes", o->votes);
+        put_int(w, "first", (int64_t)o->first);
+        put_int(w, "surest", (int64_t)o->best);
         jw_end_object(w);
     }
     jw_end_array(w);
+}
+
+/* Where the tokens went: thoughts, answers that are not shown, and the one that is. */
+static void put_stages(struct json_writer *w, const struct job_view *job)
+{
+    int64_t thinking = 0, visible = job->output_tokens - job->reasoning_tokens;
+    for (size_t i = 0; i < job->trace->n_lines; i++)
+        thinking += job->lines[i].reasoning_tokens;
+    jw_begin_object(w);
+    put_int(w, "thinking", thinking);
+    put_int(w, "answers_not_shown", job->output_tokens - thinking - visible);
+    put_int(w, "answer", visible);
+    jw_end_object(w);
+}
+
+static void put_counts(struct json_writer *w, const struct reason_trace *t)
+{
+    static const enum line_state states[] = { LINE_ENDED, LINE_FAILED, LINE_PRUNED, LINE_CANCELLED };
+    put_int(w, "started", (int64_t)t->n_lines);
+    for (size_t k = 0; k < ARRAY_LEN(states); k++) {
+        int64_t n = 0;
+        for (size_t i = 0; i < t->n_lines; i++)
+            n += t->lines[i].state == states[k];
+        put_int(w, line_state_names[states[k]], n);
+    }
+    put_int(w, "counted", t->counted);
+    put_int(w, "abstained", t->abstained);
+    put_int(w, "prunable", t->prunable);
+}
+
+/* Null while the response runs, and where one line of thought made it. */
+static void put_trace(struct json_writer *w, const struct job_view *job)
+{
+    const struct reason_trace *t = job->trace;
+    if (!t || !job_over(job)) {
+        jw_null(w);
+        return;
+    }
+    jw_begin_object(w);
+    put_text(w, "stop_reason", stop_names[t->stop]);
+    jw_key(w, "shown");
+    if (t->shown == SIZE_MAX)
+        jw_null(w);
+    else
+        jw_int(w, (int64_t)t->shown);
+    put_counts(w, t);
+    jw_key(w, "votes");
+    put_votes(w, t);
+    jw_key(w, "tokens");
+    put_stages(w, job);
+    put_int(w, "wall_ms", job->ended_ms - job->started_ms);
+    put_int(w, "seed", (int64_t)job->seed);
+    jw_key(w, "lines");
+    jw_begin_array(w);
+    for (size_t i = 0; i < t->n_lines; i++)
+        put_line(w, job, i);
+    jw_end_array(w);
+    jw_end_object(w);
 }
 
 void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_view *job)
@@ -65,7 +208,7 @@ void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_vi
     jw_end_array(w);
     jw_key(w, "budget"); /* of thinking, in tokens */
     jw_begin_object(w);
-    put_int(w, "allowed", job->plan->think ? job->plan->think_tokens_max : 0);
+    put_int(w, "allowed", job->plan->think ? job->plan->think_tokens_max * job->plan->lines.max : 0);
     put_int(w, "used", job->reasoning_tokens);
     jw_end_object(w);
     jw_key(w, "effort");
@@ -78,6 +221,12 @@ void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_vi
         jw_value(w, t->format.omitted);
     else
         jw_raw(w, STR("[]"));
+    jw_key(w, "consensus");
+    put_consensus(w, job_over(job) ? job->trace : NULL);
+    if (t->trace) {
+        jw_key(w, "trace");
+        put_trace(w, job);
+    }
     jw_key(w, "inactive_tools");
     if (t->tools.inactive)
         jw_value(w, t->tools.inactive);

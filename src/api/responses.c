@@ -180,8 +180,7 @@ static enum err_code read_include(struct turn *t, const json_t *include, struct 
             k++;
         if (!include_names[k])
             return field_value_error(err, param, name, include_names);
-        if (str_is(name, "thinkd.trace"))
-            return refuse_unsupported(err, param, include_names[k], NULL);
+        t->trace |= str_is(name, "thinkd.trace");
         t->logprobs |= str_is(name, "message.output_text.logprobs");
         t->sealed |= str_is(name, "reasoning.encrypted_content");
     }

@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define QUESTION_MAX 65536 /* bytes of a question that say how answers to it are compared */
+
 /* --- life ----------------------------------------------------------------------------------------- */
 
 static struct turn *turn_open(struct api *a, const struct turn_kind *kind)
@@ -210,9 +212,34 @@ static enum err_code truncate_prompt(struct turn *t, struct err *err)
     return code;
 }
 
+/* What the user said last, which the answer is an answer to. */
+static struct str last_question(struct turn *t)
+{
+    for (size_t i = json_array_size(t->messages); i-- > 0;) {
+        const json_t *m = json_array_get(t->messages, i);
+        if (str_is(json_str(json_object_get(m, "role")), "user"))
+            return arena_str(&t->arena, str_slice(json_str(json_object_get(m, "content")), 0, QUESTION_MAX));
+    }
+    return STR("");
+}
+
+/* Many lines of thought make one answer; several answers would each need their own. */
+static enum err_code check_choices(const struct turn *t, struct err *err)
+{
+    if (t->choices < 2 || tier_budget(t->tier, t->effort).branches_max < 2)
+        return ERR_OK;
+    return err_set(
+        err, ERR_UNSUPPORTED_VALUE, "n",
+        "Unsupported value: 'n' must be 1 with the '%s' model at this effort, which makes one answer out "
+        "of many lines of thought.",
+        t->model);
+}
+
 /* Rendering and tokenising take milliseconds, which is why this runs on a worker. */
 enum err_code turn_prepare_chat(struct turn *t, struct err *err)
 {
+    if (check_choices(t, err))
+        return err->code;
     const struct engine *engine = conductor_engine(t->api->conductor);
     t->ask.effort = t->effort;
     t->ask.choices = t->choices;
@@ -222,6 +249,7 @@ enum err_code turn_prepare_chat(struct turn *t, struct err *err)
         code = truncate_prompt(t, err);
     if (code)
         return turn_prompt_error(t, t->kind->input_param, err);
+    t->question = last_question(t);
     t->plan = reason_plan(t->tier, engine_info(engine), &t->ask, engine_prompt_tokens(t->prompts[0]));
     return ERR_OK;
 }
@@ -425,6 +453,7 @@ void turn_spec(const struct turn *t, struct job_spec *spec)
         .n_prompts = t->n_prompts,
         .choices = t->choices,
         .plan = t->plan,
+        .question = t->question,
         .context_max = t->kind->raw ? t->tier->context_window : 0, /* a conversation's plan knows it */
         .raw = t->kind->raw,
         .logprobs = t->logprobs,

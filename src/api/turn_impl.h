@@ -102,6 +102,7 @@ struct turn {
     struct format format;
     const json_t *metadata; /* borrowed from doc; NULL: not given */
     bool store, background, truncate, obfuscate, sealed;
+    bool trace;                        /* the reply says how it came about */
     bool keeps;                        /* the kind's keep is called with the answer */
     bool counts;                       /* the prompt is made to be counted, and may be empty */
     bool all_turns;                    /* thoughts of earlier turns stay, where they are known */
@@ -125,6 +126,7 @@ struct turn {
     struct engine_prompt **prompts; /* [n_prompts]; the worker's, until the job is submitted */
     size_t n_prompts;
     struct plan plan;
+    struct str question; /* what the conversation asks last; conversations only */
 
     /* from turn.c and the sinks */
     char id[ID_SIZE];

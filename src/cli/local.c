@@ -181,7 +181,7 @@ static enum err_code make_spec(struct local *l, const struct ask *ask, struct jo
     json_t *messages = messages_of(ask);
     struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE };
     struct engine *engine = conductor_engine(l->conductor);
-    *spec = (struct job_spec){ .choices = 1, .summary = SUMMARY_NONE };
+    *spec = (struct job_spec){ .choices = 1, .summary = SUMMARY_NONE, .question = ask->question };
     spec->seed = ask->seed.set ? ask->seed.value : rng_os_u64() >> 11;
     enum err_code code = engine_prompt_open(&spec->prompt, engine, &chat, err);
     json_decref(messages);

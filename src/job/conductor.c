@@ -9,10 +9,10 @@
  * are pushed), sinks do not block, and callers push too (their number is bounded by jobs_max, and a cancel
  * belongs to a job). So this thread always comes back to its mailbox, and room always comes.
  *
- * Room is checked before a job is accepted: the choices of all jobs together are no more than the engine lets wait, so it
+ * Room is checked before a job is accepted: the runs that all jobs together may have are no more than the engine lets wait, so it
  * never refuses one of an accepted job.
  *
- * A sequence's number is its job's and its choice's in one, so an engine event finds its job without a
+ * A sequence's number is its job's and its run's in one, so an engine event finds its job without a
  * second table; one that finds none belongs to a job that has ended and is dropped.
  *
  * Closing: the conductor cancels what runs and leaves when no job is left, so the engine is closed when it
@@ -36,7 +36,7 @@
 #include <utlist.h>
 
 #define MESSAGES_MAX 1024 /* engine events in flight before the engine waits */
-#define CHOICE_BITS  7    /* JOB_CHOICES_MAX choices */
+#define RUN_BITS     7    /* JOB_CHOICES_MAX choices, or fewer lines of one */
 #define STALLED_MS   250  /* between two looks at jobs that could not be stored */
 
 /* --- jobs ------------------------------------------------------------------------------------------ */
@@ -108,10 +108,22 @@ static size_t choices_of(const struct job_spec *spec)
     return spec->choices * (spec->n_prompts ? spec->n_prompts : 1);
 }
 
+static bool has_lines(const struct job_spec *spec)
+{
+    return spec->plan.lines.max > 1;
+}
+
+/* Sequences that the engine may get: one for each choice, or the lines of one. */
+static size_t runs_of(const struct job_spec *spec)
+{
+    return has_lines(spec) ? (size_t)spec->plan.lines.max : choices_of(spec);
+}
+
 static struct job *job_new(const struct job_spec *spec, struct job_sink sink, const struct engine *engine)
 {
     size_t choices = choices_of(spec);
     assert(spec->choices >= 1 && choices <= JOB_CHOICES_MAX);
+    assert(!has_lines(spec) || (choices == 1 && !spec->raw));
     assert(spec->n_stops <= ARRAY_LEN(spec->stops));
     struct job *j = mem_zalloc(sizeof *j);
     j->sink = sink;
@@ -122,6 +134,8 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
     j->logprobs = spec->logprobs;
     j->choices = mem_array(choices, sizeof *j->choices);
     j->lines = mem_array(choices, sizeof *j->lines);
+    j->n_runs = runs_of(spec);
+    j->runs = mem_array(j->n_runs, sizeof *j->runs);
     take_params(j, spec);
     j->compaction =
         (struct str){ mem_strndup(spec->compaction.ptr, spec->compaction.len), spec->compaction.len };
@@ -132,7 +146,6 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
         j->choices[i].confidence = (struct engine_confidence){ 0, 0, NAN, NAN, NAN, NAN, NAN };
     }
     take_record(j, spec);
-    j->running = choices;
     j->view = (struct job_view){
         .choices = j->choices,
         .n_choices = choices,
@@ -142,6 +155,10 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
         .seed = spec->seed,
     };
     take_prompts(j, spec);
+    if (has_lines(spec))
+        lines_open(j, spec);
+    for (size_t i = 0; i < j->n_runs && !j->thinker; i++, j->running++)
+        j->runs[i].started = true;
     return j;
 }
 
@@ -155,6 +172,9 @@ static void job_free(struct job *j)
         summarizer_free(&j->lines[i].summarizer);
         tokens_free(&j->lines[i].tokens);
     }
+    for (size_t i = 0; i < j->n_runs; i++)
+        buf_free(&j->runs[i].past);
+    lines_free(j);
     for (size_t i = 0; i < j->params.n_stops; i++)
         mem_free((void *)j->params.stops[i].ptr);
     mem_free((void *)j->params.biases);
@@ -169,29 +189,40 @@ static void job_free(struct job *j)
     mem_free(j->items);
     mem_free(j->choices);
     mem_free(j->lines);
+    mem_free(j->runs);
     mem_free(j);
 }
 
-static uint64_t sequence_id(const struct job *j, size_t choice)
+static uint64_t sequence_id(const struct job *j, size_t run)
 {
-    return j->id << CHOICE_BITS | choice;
+    return j->id << RUN_BITS | run;
 }
 
 /* --- the conductor's thread ------------------------------------------------------------------------ */
 
+void conductor_cancel_run(struct conductor *c, struct job *j, size_t run)
+{
+    engine_cancel(c->engine, sequence_id(j, run));
+}
+
+/* Who is suspended decides nothing more here, and does not know of it when it goes on. */
 void conductor_cancel(struct conductor *c, struct job *j)
 {
     if (j->stopping)
         return;
     j->stopping = true;
-    for (size_t i = 0; i < j->view.n_choices; i++)
-        if (!j->choices[i].ended)
-            engine_cancel(c->engine, sequence_id(j, i));
+    if (j->thinker && !j->suspended && !j->ended) {
+        lines_cancel(c, j);
+        return;
+    }
+    for (size_t i = 0; i < j->n_runs; i++)
+        if (j->runs[i].started && !j->runs[i].ended)
+            conductor_cancel_run(c, j, i);
 }
 
-static void give_place_back(struct conductor *c, size_t choices)
+static void give_place_back(struct conductor *c, size_t runs)
 {
-    atomic_fetch_sub(&c->choices, (long long)choices);
+    atomic_fetch_sub(&c->runs, (long long)runs);
     atomic_fetch_sub(&c->admitted, 1);
 }
 
@@ -238,11 +269,19 @@ static void settle(struct conductor *c, struct job *j)
 static void retire(struct conductor *c, struct job *j)
 {
     /* Its place is free before anybody hears of the end, so who asks again at once is not turned away. */
-    give_place_back(c, j->view.n_choices);
+    give_place_back(c, j->n_runs);
     if (j->suspended)
         j->ended = true; /* and nobody is told: it goes on when the store is opened again */
     else
         job_end(j);
+}
+
+static void end_choice(struct job *j, size_t choice, enum engine_finish finish, bool failed)
+{
+    assert(!j->runs[choice].ended && j->running > 0);
+    j->runs[choice].ended = true;
+    j->running--;
+    job_end_choice(j, choice, finish, failed);
 }
 
 static void fail(struct conductor *c, struct job *j, size_t choice, const struct err *err)
@@ -250,37 +289,50 @@ static void fail(struct conductor *c, struct job *j, size_t choice, const struct
     if (!j->err.code)
         j->err = *err;
     conductor_cancel(c, j); /* an answer less is no answer: the others need not go on */
-    job_end_choice(j, choice, FINISH_CANCELLED, true);
+    end_choice(j, choice, FINISH_CANCELLED, true);
 }
 
-/* What was heard of a choice, again or for the first time. */
-static void take_in(struct conductor *c, struct job *j, size_t choice, const struct heard *h)
+/* What was heard of a run, again or for the first time. */
+static void take_in(struct conductor *c, struct job *j, size_t run, const struct heard *h)
 {
-    log_heard(j, choice, h);
-    job_hear(j, choice, h);
+    log_heard(j, run, h);
+    if (j->thinker) {
+        lines_hear(c, j, run, h);
+        return;
+    }
+    job_hear(j, run, h);
     if (h->kind == ENGINE_FAILED)
-        fail(c, j, choice, h->err);
+        fail(c, j, run, h->err);
     else if (h->kind == ENGINE_DONE)
-        job_end_choice(j, choice, h->finish, false);
+        end_choice(j, run, h->finish, false);
 }
 
-/* The journal of an earlier run, heard again with nobody listening; the lines keep what their sequences came to. */
+static bool replay_entry(struct conductor *c, struct job *j, size_t run, struct heard *h)
+{
+    if (run >= j->n_runs || !j->runs[run].started || j->runs[run].ended)
+        return false;
+    struct err err = { 0 };
+    if (h->kind == ENGINE_FAILED) {
+        err_set(&err, (enum err_code)h->token.id, NULL, "%.*s", STR_ARG(h->text));
+        h->err = &err;
+    }
+    take_in(c, j, run, h);
+    struct engine_past p = { h->token.id, h->token.logprob, h->token.confidence };
+    if (h->kind == ENGINE_TEXT && p.id >= 0)
+        buf_put(&j->runs[run].past, &p, sizeof p);
+    return true;
+}
+
+/* The journal of an earlier process, heard again with nobody listening; the runs keep what their sequences came to. */
 static bool replay(struct conductor *c, struct job *j)
 {
     struct str rest = j->past;
-    size_t choice = 0;
+    size_t run = 0;
     struct heard h;
     bool good = true;
     j->replaying = true;
-    while (rest.len && good) {
-        good = journal_take(&rest, &choice, &h) && choice < j->view.n_choices && !j->choices[choice].ended;
-        if (!good)
-            break;
-        take_in(c, j, choice, &h);
-        struct engine_past p = { h.token.id, h.token.logprob, h.token.confidence };
-        if (h.kind == ENGINE_TEXT && p.id >= 0)
-            buf_put(&j->lines[choice].past, &p, sizeof p);
-    }
+    while (rest.len && good)
+        good = journal_take(&rest, &run, &h) && replay_entry(c, j, run, &h);
     j->replaying = false;
     return good && !j->log.diverged && (int64_t)j->events == j->log.known;
 }
@@ -292,41 +344,52 @@ static void refuse_past(struct job *j)
             "The server was restarted with another version or model and cannot go on with this response.");
     if ((int64_t)j->events < j->log.known)
         j->events = (uint64_t)j->log.known;
+    for (size_t i = 0; i < j->n_runs; i++)
+        j->runs[i].ended = true;
+    j->running = 0;
     for (size_t i = 0; i < j->view.n_choices; i++)
         if (!j->choices[i].ended)
             job_end_choice(j, i, FINISH_CANCELLED, true);
 }
 
-static void submit(struct conductor *c, struct job *j, size_t choice)
+void conductor_submit(struct conductor *c, struct job *j, size_t run)
 {
-    struct buf *past = &j->lines[choice].past;
-    /* Choices of one prompt draw apart; a prompt's are the same in any company of prompts. */
-    j->params.stream = choice % j->view.choices_each;
+    struct buf *past = &j->runs[run].past;
+    size_t choice = j->thinker ? 0 : run;
+    /* Choices of one prompt draw apart, as lines of thought do; a prompt's are the same in any company of prompts. */
+    j->params.stream = j->thinker ? run : run % j->view.choices_each;
     j->params.tokens_max = tokens_max(j, choice);
     j->params.past = (const struct engine_past *)past->ptr;
     j->params.n_past = past->len / sizeof(struct engine_past);
-    bool taken = engine_submit(c->engine, sequence_id(j, choice), j->prompts[choice / j->view.choices_each],
-                               &j->params);
+    bool taken =
+        engine_submit(c->engine, sequence_id(j, run), j->prompts[choice / j->view.choices_each], &j->params);
     assert(taken); /* job_submit kept the room, and the engine closes behind the conductor */
     (void)taken;
     buf_free(past);
+}
+
+/* A job that is suspended hears no more of it. */
+static void end_run(struct job *j, size_t run)
+{
+    j->runs[run].ended = true;
+    j->running--;
 }
 
 static void run_choices(struct conductor *c, struct job *j)
 {
     j->params.group = j->id;
     j->suspended = c->closing && j->log.background;
-    for (size_t i = 0; i < j->view.n_choices; i++) {
-        if (j->choices[i].ended)
+    if (j->thinker)
+        lines_go(c, j);
+    for (size_t i = 0; i < j->n_runs && !j->thinker; i++) {
+        if (j->runs[i].ended)
             continue;
-        if (!c->closing) {
-            submit(c, j, i);
-        } else if (j->suspended) {
-            j->choices[i].ended = true;
-            j->running--;
-        } else {
-            job_end_choice(j, i, FINISH_CANCELLED, false);
-        }
+        if (!c->closing)
+            conductor_submit(c, j, i);
+        else if (j->suspended)
+            end_run(j, i);
+        else
+            end_choice(j, i, FINISH_CANCELLED, false);
     }
     if (c->closing && !j->suspended)
         log_refuse(j);
@@ -336,8 +399,8 @@ static void run_choices(struct conductor *c, struct job *j)
 static void log_start(const struct job *j, bool resumes)
 {
     size_t past = 0;
-    for (size_t i = 0; i < j->view.n_choices; i++)
-        past += j->lines[i].past.len / sizeof(struct engine_past);
+    for (size_t i = 0; i < j->n_runs; i++)
+        past += j->runs[i].past.len / sizeof(struct engine_past);
     if (resumes)
         log_line(LOG_INFO, "job", "going on name=%s tokens=%zu", j->name, past);
     else
@@ -379,16 +442,14 @@ struct job *conductor_named(struct conductor *c, const char *name)
 
 static void hear(struct conductor *c, uint64_t seq, const struct heard *h)
 {
-    struct job *j = find(c, seq >> CHOICE_BITS);
-    size_t choice = seq & (JOB_CHOICES_MAX - 1);
-    if (!j || j->choices[choice].ended)
+    struct job *j = find(c, seq >> RUN_BITS);
+    size_t run = seq & (JOB_CHOICES_MAX - 1);
+    if (!j || j->runs[run].ended)
         return;
-    if (!j->suspended) {
-        take_in(c, j, choice, h);
-    } else if (h->kind == ENGINE_DONE || h->kind == ENGINE_FAILED) {
-        j->choices[choice].ended = true;
-        j->running--;
-    }
+    if (!j->suspended)
+        take_in(c, j, run, h);
+    else if (h->kind == ENGINE_DONE || h->kind == ENGINE_FAILED)
+        end_run(j, run);
     if (j->running == 0)
         retire(c, j);
     settle(c, j);
@@ -497,6 +558,40 @@ static void try_stalled(struct conductor *c)
     }
 }
 
+/* Jobs whose deadline has come hear of it as if a running line had said so. Returns when the next one comes; -1: never. */
+static int64_t pass_deadlines(struct conductor *c)
+{
+    struct job *j, *next;
+    int64_t now = clock_mono_ms(), soonest = -1;
+    c->deadlines = false;
+    HASH_ITER(hh, c->jobs, j, next)
+    {
+        size_t run;
+        struct heard h;
+        int64_t left = j->deadline_mono - now;
+        if (!j->deadline_mono)
+            continue;
+        if (left <= 0) {
+            if (lines_deadline(j, &run, &h))
+                hear(c, sequence_id(j, run), &h);
+            continue;
+        }
+        c->deadlines = true;
+        if (soonest < 0 || left < soonest)
+            soonest = left;
+    }
+    return soonest;
+}
+
+static int wait_ms(struct conductor *c)
+{
+    int64_t deadline = c->deadlines ? pass_deadlines(c) : -1;
+    bool stalled = c->stalled || c->waiting.retry_ms;
+    if (deadline < 0 || (stalled && deadline > STALLED_MS))
+        return stalled ? STALLED_MS : -1;
+    return (int)deadline; /* a configuration's, which is bounded */
+}
+
 /* The store's answers that are still to come are waited for too. */
 static bool may_leave(const struct conductor *c)
 {
@@ -508,7 +603,7 @@ static void run(void *ctx)
     struct conductor *c = ctx;
     struct message m;
     while (!may_leave(c)) {
-        if (mailbox_take(c->box, &m, c->stalled || c->waiting.retry_ms ? STALLED_MS : -1))
+        if (mailbox_take(c->box, &m, wait_ms(c)))
             obey(c, &m);
         if (c->stalled)
             try_stalled(c);
@@ -607,14 +702,14 @@ size_t conductor_jobs(struct conductor *c)
     return (size_t)atomic_load(&c->admitted);
 }
 
-/* A place for one more job and its choices, or none: both counts are taken first and given back when either is too much. */
-static bool take_place(struct conductor *c, size_t choices)
+/* A place for one more job and its runs, or none: both counts are taken first and given back when either is too much. */
+static bool take_place(struct conductor *c, size_t runs)
 {
     long long jobs = atomic_fetch_add(&c->admitted, 1) + 1;
-    long long all = atomic_fetch_add(&c->choices, (long long)choices) + (long long)choices;
+    long long all = atomic_fetch_add(&c->runs, (long long)runs) + (long long)runs;
     if (jobs <= c->jobs_max && all <= ENGINE_WAITING_MAX)
         return true;
-    give_place_back(c, choices);
+    give_place_back(c, runs);
     return false;
 }
 
@@ -626,14 +721,14 @@ enum err_code job_submit(struct conductor *c, const struct job_spec *spec, struc
                        "The messages' %" PRId64
                        " tokens leave no room for an answer in this model's context.",
                        engine_prompt_tokens(spec->prompt));
-    if (!take_place(c, choices_of(spec)))
+    if (!take_place(c, runs_of(spec)))
         return err_set(err, ERR_BUSY, NULL, "The server is overloaded. Please try again later.");
     struct message m = { .kind = MESSAGE_SUBMIT, .job = job_new(spec, sink, c->engine) };
     m.job->id = m.job->view.id = atomic_fetch_add(&c->last_id, 1) + 1;
     *id = m.job->id; /* before the push: the sink may be called while this returns */
     if (mailbox_push(c->box, &m))
         return ERR_OK;
-    give_place_back(c, choices_of(spec));
+    give_place_back(c, runs_of(spec));
     job_free(m.job);
     return err_set(err, ERR_BUSY, NULL, "The server is stopping.");
 }

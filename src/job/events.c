@@ -120,6 +120,25 @@ static void end_thought(struct job *j, size_t choice, bool complete)
     finish_item(j, l->reasoning, complete);
 }
 
+/* Of many lines of thought: they have one item, and its text is told of all of them. */
+void job_begin_thought(struct job *j, size_t choice)
+{
+    struct line *l = &j->lines[choice];
+    if (l->reasoning == NO_ITEM)
+        l->reasoning = add_item(j, JOB_REASONING, choice);
+}
+
+void job_put_raw_thought(struct job *j, size_t choice, struct str text)
+{
+    if (text.len)
+        tell(j, JOB_EV_THOUGHT_DELTA, j->lines[choice].reasoning, choice, text);
+}
+
+void job_put_summary(struct job *j, size_t choice, struct str text)
+{
+    put_summary(j, &j->lines[choice], text);
+}
+
 /* --- a choice's answer ----------------------------------------------------------------------------- */
 
 /* The view gains the tokens that are listed by now; the event that goes with them says which are new. */
@@ -157,7 +176,7 @@ static void begin_message(struct job *j, size_t choice)
 static void end_message(struct job *j, size_t choice, bool complete)
 {
     struct line *l = &j->lines[choice];
-    if (l->message == NO_ITEM)
+    if (l->message == NO_ITEM || j->items[l->message].done)
         return;
     struct str text = buf_str(&j->items[l->message].text);
     tell(j, JOB_EV_TEXT_DONE, l->message, choice, text);
@@ -197,12 +216,12 @@ static void count(struct job *j, size_t choice, const struct heard *h)
     c->closed_by_budget = h->closed_by_budget;
 }
 
-static void hear_token(struct job *j, size_t choice, const struct heard *h)
+static void hear_token(struct job *j, size_t choice, const struct engine_token *token)
 {
     struct line *l = &j->lines[choice];
-    if (!j->logprobs || h->token.id < 0 || (h->stage == ENGINE_THINKING && !j->raw))
+    if (!j->logprobs || token->id < 0)
         return;
-    tokens_put(&l->tokens, &h->token, false);
+    tokens_put(&l->tokens, token, false);
     j->choices[choice].tokens = l->tokens.list; /* they may have moved */
     j->choices[choice].alternatives = l->tokens.tops;
 }
@@ -220,11 +239,11 @@ static void hear_prompt(struct job *j, size_t choice, const struct heard *h)
 static void hear_text(struct job *j, size_t choice, const struct heard *h)
 {
     struct line *l = &j->lines[choice];
-    hear_token(j, choice, h);
     if (h->stage == ENGINE_THINKING && !j->raw) {
         put_thought(j, choice, h->text);
         return;
     }
+    hear_token(j, choice, &h->token);
     l->answering = true;
     end_thought(j, choice, true);
     if (h->text.len == 0)
@@ -244,12 +263,54 @@ void job_hear(struct job *j, size_t choice, const struct heard *h)
         j->choices[choice].confidence = h->confidence;
 }
 
+/* What belongs to the answer that is shown is visible; everything else was thinking. Until one is, all of it is. */
+void job_count_lines(struct job *j)
+{
+    struct job_choice *c = &j->choices[0];
+    c->output_tokens = 0;
+    for (size_t i = 0; i < j->n_runs; i++)
+        c->output_tokens += j->figures[i].output_tokens;
+    size_t shown = j->view.trace->shown;
+    const struct job_choice *line = shown < j->n_runs ? &j->figures[shown] : NULL;
+    c->reasoning_tokens = c->output_tokens - (line ? line->output_tokens - line->reasoning_tokens : 0);
+    c->cached_tokens = j->figures[0].cached_tokens;
+    if (line) {
+        c->closed_by_budget = line->closed_by_budget;
+        c->confidence = line->confidence;
+    }
+    j->view.output_tokens = c->output_tokens;
+    j->view.reasoning_tokens = c->reasoning_tokens;
+    j->view.cached_tokens = c->cached_tokens;
+}
+
+/* The answer of a line that has ended, as the pieces came. One that was cut off inside its thought has none. */
+void job_show_line(struct job *j, size_t choice, const struct run *line, bool complete)
+{
+    const struct piece *pieces = (const struct piece *)line->pieces.ptr;
+    size_t at = 0, n = line->pieces.len / sizeof *pieces;
+    struct buf *thought = &j->items[j->lines[choice].reasoning].thought;
+    buf_clear(thought);
+    buf_put_str(thought, buf_str(&line->thought));
+    j->lines[choice].answering = line->answering;
+    end_thought(j, choice, true);
+    if (!complete && !line->answering)
+        return;
+    begin_message(j, choice);
+    for (size_t i = 0; i < n; at = pieces[i++].end) {
+        hear_token(j, choice, &pieces[i].token);
+        struct str text = str_slice(buf_str(&line->answer), at, pieces[i].end);
+        if (text.len)
+            put_text(j, choice, text);
+    }
+    end_message(j, choice, complete);
+}
+
 void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, bool failed)
 {
     struct job_choice *c = &j->choices[choice];
     struct line *l = &j->lines[choice];
     bool complete = !failed && finish == FINISH_STOP;
-    assert(!c->ended && j->running > 0);
+    assert(!c->ended);
     end_thought(j, choice, complete || l->answering);
     /* An answer may be empty, and is still an answer; cut off inside the thought there is none. */
     if (complete || (!failed && finish == FINISH_LENGTH && l->answering))
@@ -257,7 +318,6 @@ void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, boo
     end_message(j, choice, complete);
     c->ended = true;
     c->finish = finish;
-    j->running--;
 
     struct job_event ev = { .kind = JOB_EV_CHOICE_DONE, .choice = choice };
     size_t length = l->message == NO_ITEM ? 0 : j->items[l->message].text.len;

@@ -1,7 +1,8 @@
 /*
  * job.h - a job's life: submitted, run, ended exactly once; its events numbered.
  *
- * A job is one request's answers: n choices over one prompt, or over each of several. The conductor thread owns
+ * A job is one request's answers: n choices over one prompt, or over each of several; each has one line of thought, or
+ * one choice has many, of which one is shown. The conductor thread owns
  * all jobs; it hears submissions, cancels and engine events through one mailbox, folds them into the job's items
  * and tells the job's sink. The events are the API's, one to one (API.md section 8); api/ only gives them their JSON.
  *
@@ -29,7 +30,7 @@ struct job_item {
     bool done;       /* item_done was sent */
     bool complete;   /* status completed; else incomplete */
     struct buf text; /* a message's text; the summary's text of a reasoning item; what a compaction's holds */
-    struct buf thought; /* of a reasoning item: as it was thought */
+    struct buf thought; /* of a reasoning item: as it was thought; of many lines, the one that is shown */
 };
 
 /* A token whose log-probability was asked for. Which tokens are listed is tokens.c's rule. */
@@ -69,8 +70,11 @@ struct job_view {
     /* Of input_tokens, not computed again: what each prompt's first choice found. What the other choices share with
      * that one was never input twice. */
     int64_t cached_tokens;
-    int top_logprobs; /* places for alternatives behind each token */
-    struct err err;   /* JOB_FAILED */
+    /* Where the choice has many lines of thought: what became of them, and each one's figures; else NULL. */
+    const struct reason_trace *trace;
+    const struct job_choice *lines; /* [trace->n_lines] */
+    int top_logprobs;               /* places for alternatives behind each token */
+    struct err err;                 /* JOB_FAILED */
     const struct plan *plan;
     uint64_t seed;
     int64_t started_ms, ended_ms; /* clock_wall_ms; ended_ms 0 while running */
@@ -136,8 +140,9 @@ struct job_spec {
     /* In its place, where there are several: [n_prompts], 0 for prompt alone. */
     struct engine_prompt *const *prompts;
     size_t n_prompts;
-    size_t choices; /* of each prompt; 1..JOB_CHOICES_MAX in all */
-    struct plan plan;
+    size_t choices;      /* of each prompt; 1..JOB_CHOICES_MAX in all */
+    struct plan plan;    /* of many lines: one prompt, one choice, not raw */
+    struct str question; /* that the prompt ends in, where it is known: how answers to it are compared */
     int64_t context_max; /* tokens of a prompt and what is generated behind it; 0: the engine's bound alone */
     bool raw;            /* text goes on from text: no stages, every token is listed */
     bool logprobs;       /* keep tokens and their log-probabilities */

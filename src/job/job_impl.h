@@ -3,6 +3,7 @@
  *
  * conductor.c  the thread and its mailbox; owns jobs, talks to the engine
  * events.c     folds what the engine says into items and numbered events
+ * lines.c      many lines of thought: what the engine says of them, and what is done about it
  * tokens.c     finds the text that a token belongs to
  * journal.c    what the engine said, as bytes, and back
  * log.c        the events of one job: who watches, what of them is stored
@@ -41,7 +42,24 @@ struct line {
     bool answering;            /* the engine has left the thought */
     bool part_open;            /* SUMMARY_ADDED was sent */
     struct summarizer summarizer;
-    struct buf past; /* of engine_past: what an earlier run came to, until it is submitted */
+};
+
+/* A piece of an answer that is not shown yet. */
+struct piece {
+    size_t end; /* of its text, in the line's answer */
+    struct engine_token token;
+};
+
+/* One sequence of a job: a choice's, or one line of thought of its only choice. */
+struct run {
+    bool started; /* the engine is to run it */
+    bool ended;
+    bool stopping;   /* a line that need not go on */
+    bool answering;  /* a line that has left its thought */
+    struct buf past; /* of engine_past: what an earlier process came to, until it is submitted */
+    /* Of a line of thought, until the job is over. */
+    struct buf thought, answer;
+    struct buf pieces; /* of struct piece */
 };
 
 /* --- the events of one job (log.c) ---------------------------------------------------------------------- */
@@ -89,7 +107,9 @@ struct job {
     size_t items_cap;
     struct job_choice *choices; /* [n_choices] */
     struct line *lines;         /* [n_choices] */
-    uint64_t events;            /* numbered ones sent */
+    struct run *runs;           /* [n_runs] */
+    size_t n_runs;
+    uint64_t events; /* numbered ones sent */
     char hex[JOB_HEX + 1];
     struct str compaction; /* empty: none */
 
@@ -99,10 +119,19 @@ struct job {
     struct engine_params params; /* stream and tokens_max are filled in for each choice; stops are copies */
     int64_t context_max;
     bool raw, logprobs;
-    size_t running;    /* choices that have not ended */
-    bool stopping;     /* its sequences were cancelled */
-    struct err err;    /* the first failure */
-    UT_hash_handle hh; /* by id */
+    size_t running; /* runs that have started and not ended */
+    bool live;      /* what is started from now on goes to the engine at once */
+    bool stopping;  /* its sequences were cancelled */
+
+    /* Many lines of thought for one choice (lines.c). */
+    struct thinker *thinker;    /* NULL: each choice has one run */
+    struct job_choice *figures; /* [n_runs] */
+    struct account account;
+    size_t telling;        /* the line that the summary tells of */
+    int64_t deadline_mono; /* clock_mono_ms; 0: none, or it has passed */
+    struct err line_err;   /* the first line's that failed */
+    struct err err;        /* the first failure */
+    UT_hash_handle hh;     /* by id */
 
     struct log log;
     char *name;         /* of a job with a record, else NULL */
@@ -121,6 +150,7 @@ struct heard {
     enum engine_stage stage;
     enum engine_finish finish;
     bool closed_by_budget;
+    bool deadline; /* it came after the job's deadline, which it says once */
     int64_t output_tokens, thinking_tokens, cached_tokens;
     struct engine_token token;
     struct engine_confidence confidence;
@@ -181,7 +211,7 @@ struct conductor {
     struct thread thread;
     int64_t jobs_max, background_max, queue_max;
     atomic_llong admitted; /* jobs accepted and not ended */
-    atomic_llong choices;  /* theirs: sequences that the engine has or may get */
+    atomic_llong runs;     /* theirs: sequences that the engine has or may get */
     atomic_llong reserved; /* places among those that wait */
     atomic_ullong last_id;
 
@@ -190,27 +220,31 @@ struct conductor {
     struct job *named; /* hash by name, those with a record */
     struct waiting waiting;
     size_t stalled; /* jobs whose retry is due */
+    bool deadlines; /* some job here may have one */
     bool closing;
 
     bool stopped; /* of whoever opens and closes it */
 };
 
+void conductor_submit(struct conductor *c, struct job *j, size_t run);
+void conductor_cancel_run(struct conductor *c, struct job *j, size_t run);
 struct job *conductor_named(struct conductor *c, const char *name);
 void conductor_cancel(struct conductor *c, struct job *j);       /* its sequences are cancelled */
 void cancels_end(struct cancel **list, enum job_cancelled what); /* each is told, and freed */
 
 /* --- journal.c ------------------------------------------------------------------------------------------ */
 
-void journal_put(struct buf *out, size_t choice, const struct heard *h);
-/* Takes one entry off the front. h->text is a view. False: the bytes are no journal. */
-bool journal_take(struct str *journal, size_t *choice, struct heard *h);
+void journal_put(struct buf *out, size_t run, const struct heard *h);
+/* Takes one entry off the front. h->text is a view; of ENGINE_FAILED it is the message, and token.id the code. False: the
+ * bytes are no journal. */
+bool journal_take(struct str *journal, size_t *run, struct heard *h);
 
 /* --- log.c ---------------------------------------------------------------------------------------------- */
 
 void log_open(struct job *j, const struct job_spec *spec);
 void log_free(struct log *l);
 void log_event(struct job *j, const struct job_event *ev);
-void log_heard(struct job *j, size_t choice, const struct heard *h);
+void log_heard(struct job *j, size_t run, const struct heard *h);
 /* Stores what is not stored, if that is due. After the end: calls for it to be released when all is said. */
 void log_flush(struct conductor *c, struct job *j);
 void log_stored(struct conductor *c, struct job *j, const struct err *err);
@@ -252,11 +286,31 @@ void tokens_end(struct tokens *t, const struct engine *e, size_t at, bool all, c
 size_t tokens_listed(const struct tokens *t);
 void tokens_free(struct tokens *t);
 
+/* --- lines.c ------------------------------------------------------------------------------------------- */
+
+void lines_open(struct job *j, const struct job_spec *spec);
+void lines_free(struct job *j);
+/* What was heard of a line, again or for the first time. */
+void lines_hear(struct conductor *c, struct job *j, size_t run, const struct heard *h);
+/* Starts what the thinker has asked for so far, or ends what it no longer wants; from then on at once. */
+void lines_go(struct conductor *c, struct job *j);
+/* The deadline has come: it is heard, once, with a line that runs. False: none does. */
+bool lines_deadline(struct job *j, size_t *run, struct heard *h);
+void lines_cancel(struct conductor *c, struct job *j); /* nothing is to be decided any more */
+/* The choice ends, when its last line has. */
+void lines_end(struct job *j);
+
 /* --- events.c ------------------------------------------------------------------------------------------- */
 
 /* Each tells the sink, and the log, what follows from it. */
 void job_begin(struct job *j);
 void job_hear(struct job *j, size_t choice, const struct heard *h);
+/* The same of many lines: the sums of their figures; text for the summary; the answer that is shown. */
+void job_count_lines(struct job *j);
+void job_begin_thought(struct job *j, size_t choice);
+void job_put_raw_thought(struct job *j, size_t choice, struct str text);
+void job_put_summary(struct job *j, size_t choice, struct str text);
+void job_show_line(struct job *j, size_t choice, const struct run *line, bool complete);
 /* The choice ends; a failure is noted in j->err before. */
 void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, bool failed);
 /* Every choice has ended. The terminal event; done is the owner's to call. */

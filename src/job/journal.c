@@ -17,7 +17,7 @@
 
 /* Sums since the start of the sequence fit 32 bits: a context has at most ten million tokens. */
 struct entry {
-    uint8_t choice, kind, stage, finish, closed_by_budget, n_top;
+    uint8_t choice, kind, stage, finish, closed_by_budget, n_top, deadline;
     uint32_t text_len;
     int32_t token;
     float logprob, confidence;
@@ -27,8 +27,8 @@ struct entry {
 
 void journal_put(struct buf *out, size_t choice, const struct heard *h)
 {
-    if (h->kind == ENGINE_FAILED)
-        return;
+    bool failed = h->kind == ENGINE_FAILED;
+    struct str text = failed ? str_from(h->err->message) : h->text;
     struct entry e;
     memset(&e, 0, sizeof e); /* its padding is written too */
     e.choice = (uint8_t)choice;
@@ -36,9 +36,10 @@ void journal_put(struct buf *out, size_t choice, const struct heard *h)
     e.stage = (uint8_t)h->stage;
     e.finish = (uint8_t)h->finish;
     e.closed_by_budget = h->closed_by_budget;
-    e.n_top = (uint8_t)h->token.n_top;
-    e.text_len = (uint32_t)h->text.len;
-    e.token = h->token.id;
+    e.n_top = failed ? 0 : (uint8_t)h->token.n_top;
+    e.deadline = h->deadline;
+    e.text_len = (uint32_t)text.len;
+    e.token = failed ? (int32_t)h->err->code : h->token.id;
     e.logprob = h->token.logprob;
     e.confidence = h->token.confidence;
     e.output_tokens = (uint32_t)h->output_tokens;
@@ -46,7 +47,7 @@ void journal_put(struct buf *out, size_t choice, const struct heard *h)
     e.cached_tokens = (uint32_t)h->cached_tokens;
     e.figures = h->confidence;
     buf_put(out, &e, sizeof e);
-    buf_put_str(out, str_slice(h->text, 0, e.text_len));
+    buf_put_str(out, str_slice(text, 0, e.text_len));
     buf_put(out, h->token.top, (size_t)e.n_top * sizeof h->token.top[0]);
 }
 
@@ -61,7 +62,7 @@ static bool take(struct str *from, void *out, size_t len)
 
 static bool is_possible(const struct entry *e)
 {
-    return e->choice < JOB_CHOICES_MAX && e->kind <= ENGINE_DONE && e->stage <= ENGINE_ANSWER &&
+    return e->choice < JOB_CHOICES_MAX && e->kind <= ENGINE_FAILED && e->stage <= ENGINE_ANSWER &&
            e->finish <= FINISH_CANCELLED && e->n_top <= ENGINE_TOP_LOGPROBS_MAX && e->token >= -1;
 }
 
@@ -76,6 +77,7 @@ bool journal_take(struct str *journal, size_t *choice, struct heard *h)
         .stage = (enum engine_stage)e.stage,
         .finish = (enum engine_finish)e.finish,
         .closed_by_budget = e.closed_by_budget != 0,
+        .deadline = e.deadline != 0,
         .output_tokens = e.output_tokens,
         .thinking_tokens = e.thinking_tokens,
         .cached_tokens = e.cached_tokens,

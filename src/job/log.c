@@ -145,10 +145,12 @@ void log_event(struct job *j, const struct job_event *ev)
     catch_all_up(j);
 }
 
-void log_heard(struct job *j, size_t choice, const struct heard *h)
+/* A choice that failed is tried again after a restart; a line that failed was counted as one, and stays one. */
+void log_heard(struct job *j, size_t run, const struct heard *h)
 {
-    if (j->log.background && !j->replaying)
-        journal_put(&j->log.journal, choice, h);
+    bool written = h->kind != ENGINE_FAILED || j->thinker;
+    if (j->log.background && !j->replaying && written)
+        journal_put(&j->log.journal, run, h);
 }
 
 /* Interactive jobs that nobody watches are written when they are over, in one go. */

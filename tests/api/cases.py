@@ -256,6 +256,9 @@ def attempt(function, *args):
 
 def copied(option, tmp):
     """<copy:NAME> is a fresh copy of the directory NAME beside the cases: a server writes into its own."""
+    beside = re.fullmatch(r"<beside:([\w.]+)>", option)
+    if beside:
+        return str(pathlib.Path(__file__).resolve().parent / beside[1])
     name = re.fullmatch(r"<copy:(\w+)>", option)
     if not name:
         return option

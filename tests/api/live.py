@@ -330,3 +330,42 @@ def a_synchronous_response_that_runs_is_not_deleted(server):
         if time.monotonic() > deadline:
             return "it still runs"
     return _expect(_json(server, "GET", f"/v1/responses/{name}"), 200, status="cancelled") and None
+
+
+def _lines(server, text, until):
+    """(connection of its stream, id) of a background o3-pro response that was read until then."""
+    s = _send(server, "/v1/responses", {"model": "o3-pro", "input": text, "background": True, "stream": True,
+                                        "reasoning": {"effort": "high", "summary": "auto"}})
+    seen = _read_until(s, until)
+    return s, seen.split(b'"id":"')[1].split(b'"')[0].decode()
+
+
+def lines_are_cancelled_at_every_stage(server):
+    """While the first wave thinks, and when it has been counted and the second one has not."""
+    for text, until in ("/vote @7", b"Line 1 tries"), ("/vote 1 2 3 4 @5", b"Line 4 found 4."):
+        s, name = _lines(server, text, until)
+        r = _expect(_json(server, "POST", f"/v1/responses/{name}/cancel"), 200, status="cancelled", output_text="")
+        if r["usage"]["output_tokens"] < 10 or [i["type"] for i in r["output"]] != ["reasoning"]:
+            return f"{text}: {json.dumps(r)[:600]}"
+        if r["output"][0]["status"] != "incomplete":
+            return f"{text}: its reasoning is {r['output'][0]['status']}"
+        seen = _rest_of_stream(s)
+        if b"response.completed" in seen:
+            return f"{text}: it was completed"
+    return None
+
+
+def _rest_of_stream(s):
+    seen = _read_until(s, b"[DONE]")
+    s.close()
+    return seen
+
+
+def a_stream_of_lines_starts_at_once(server):
+    """The summary comes while every line still runs; when they may end, the answer follows."""
+    s, name = _lines(server, "/vote @7", b"reasoning_summary_text.delta")
+    _expect(_json(server, "GET", f"/v1/responses/{name}"), 200, status="in_progress", output_text="")
+    _expect(_json(server, "POST", "/v1/responses", {"model": "o3", "input": "/release"}), 200)
+    seen = _rest_of_stream(s)
+    _expect(_json(server, "GET", f"/v1/responses/{name}"), 200, status="completed", output_text="7")
+    return None if b"response.completed" in seen else f"its end: {seen[-300:]!r}"

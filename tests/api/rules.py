@@ -24,7 +24,20 @@ RESPONSE = {
     "truncation": "<re:^(auto|disabled)$>", "conversation": "<any>", "usage": "<any>", "service_tier": "<string>", "metadata": {},
     "safety_identifier": "<any>", "prompt_cache_key": "<any>",
     "thinkd": {"<only>": True, "cost": "<any>", "route": ["<string>"], "budget": {"allowed": "<int>", "used": "<int>"},
-               "effort": "<string>", "seed": "<int>", "inactive_tools": ["<...>"], "omitted_keywords": ["<...>"], "confidence": ["<...>"]},
+               "effort": "<string>", "seed": "<int>", "inactive_tools": ["<...>"], "omitted_keywords": ["<...>"], "confidence": ["<...>"],
+               "consensus": "<any>"},
+}
+TRACE = {
+    "<only>": True, "stop_reason": "<string>", "shown": "<any>", "started": "<int>", "completed": "<int>", "failed": "<int>",
+    "pruned": "<int>", "cancelled": "<int>", "counted": "<int>", "abstained": "<int>", "prunable": "<int>",
+    "votes": ["<...>"], "tokens": {"<only>": True, "thinking": "<int>", "answers_not_shown": "<int>", "answer": "<int>"},
+    "wall_ms": "<int>", "seed": "<int>", "lines": ["<...>"],
+}
+LINE = {
+    "<only>": True, "index": "<int>", "stream": "<int>", "status": "<re:^(completed|failed|pruned|cancelled)$>",
+    "complete": "<bool>", "counted": "<bool>", "form": "<any>", "answer": "<any>", "weight": "<number>",
+    "arithmetic": {"claims": "<int>", "false": "<int>"}, "prunable_after": "<any>", "output_tokens": "<int>",
+    "thinking_tokens": "<int>", "closed_by_budget": "<bool>", "confidence": "<any>",
 }
 MESSAGE = {
     "<only>": True, "type": "message", "id": "<id:msg_>", "role": "assistant",
@@ -106,8 +119,33 @@ def money(thinkd, tokens_in, tokens_out):
         expect(CONFIDENCE, figures, "thinkd.confidence")
 
 
+def trace(t, usage):
+    """Every token of every line is in the usage, every counted line has voted or abstained."""
+    expect(TRACE, t, "thinkd.trace")
+    for n, line in enumerate(t["lines"]):
+        expect({**LINE, "index": n, "stream": n}, line, f"thinkd.trace.lines[{n}]")
+        expect(CONFIDENCE, line["confidence"], f"thinkd.trace.lines[{n}].confidence")
+    reasoning = usage["output_tokens_details"]["reasoning_tokens"]
+    sums = {
+        "output_tokens": (usage["output_tokens"], sum(l["output_tokens"] for l in t["lines"])),
+        "tokens": (usage["output_tokens"], sum(t["tokens"].values())),
+        "reasoning_tokens": (reasoning, t["tokens"]["thinking"] + t["tokens"]["answers_not_shown"]),
+        "started": (t["started"], len(t["lines"])),
+        "states": (t["started"], t["completed"] + t["failed"] + t["pruned"] + t["cancelled"]),
+        "counted": (t["counted"], sum(l["counted"] for l in t["lines"])),
+        "votes": (t["counted"], t["abstained"] + sum(v["votes"] for v in t["votes"])),
+    }
+    for name, (want, got) in sums.items():
+        if want != got:
+            raise Broken(f"thinkd.trace: {name}: {want} is not {got}")
+
+
 def response(r):
-    expect(RESPONSE, r, "response")
+    shown = dict(r["thinkd"]) if isinstance(r.get("thinkd"), dict) else {}
+    traced = shown.pop("trace", None)
+    expect(RESPONSE, {**r, "thinkd": shown}, "response")
+    if traced:
+        trace(traced, r["usage"])
     for key in NULLABLE_STRING:
         if r[key] is not None and not isinstance(r[key], str):
             raise Broken(f"response.{key}: {r[key]!r}")

@@ -17,6 +17,7 @@ static struct heard a_heard(struct rng *r)
                        .stage = (enum engine_stage)rng_below(r, 2),
                        .finish = (enum engine_finish)rng_below(r, FINISH_CANCELLED + 1),
                        .closed_by_budget = rng_below(r, 2),
+                       .deadline = rng_below(r, 2),
                        .output_tokens = (int64_t)rng_below(r, 1 << 20),
                        .thinking_tokens = (int64_t)rng_below(r, 1 << 20),
                        .cached_tokens = (int64_t)rng_below(r, 1 << 20),
@@ -38,6 +39,7 @@ static void expect_same(const struct heard *want, const struct heard *got)
     assert_int_equal(got->stage, want->stage);
     assert_int_equal(got->finish, want->finish);
     assert_int_equal(got->closed_by_budget, want->closed_by_budget);
+    assert_int_equal(got->deadline, want->deadline);
     assert_int_equal(got->output_tokens, want->output_tokens);
     assert_int_equal(got->thinking_tokens, want->thinking_tokens);
     assert_int_equal(got->cached_tokens, want->cached_tokens);
@@ -64,7 +66,6 @@ static void every_entry_comes_back(void **state)
         all[i] = a_heard(&r);
         choices[i] = rng_below(&r, JOB_CHOICES_MAX);
         journal_put(&bytes, choices[i], &all[i]);
-        journal_put(&bytes, 0, &(struct heard){ .kind = ENGINE_FAILED }); /* is not written down */
     }
     struct str rest = buf_str(&bytes);
     for (size_t i = 0; i < N; i++) {
@@ -76,6 +77,25 @@ static void every_entry_comes_back(void **state)
     assert_false(journal_take(&rest, &choice, &got));
     buf_free(&bytes);
     mem_free(all);
+}
+
+static void a_failure_says_why(void **state)
+{
+    (void)state;
+    struct err err = { 0 };
+    struct buf bytes = { 0 };
+    struct heard got;
+    size_t choice;
+    err_set(&err, ERR_SERVER, NULL, "It broke.");
+    journal_put(&bytes, 5, &(struct heard){ .kind = ENGINE_FAILED, .err = &err, .output_tokens = 9 });
+    struct str rest = buf_str(&bytes);
+    assert_true(journal_take(&rest, &choice, &got));
+    assert_int_equal(5, choice);
+    assert_int_equal(ENGINE_FAILED, got.kind);
+    assert_int_equal(9, got.output_tokens);
+    assert_int_equal(ERR_SERVER, got.token.id);
+    assert_true(str_is(got.text, "It broke."));
+    buf_free(&bytes);
 }
 
 static void every_truncation_is_refused(void **state)
@@ -109,8 +129,14 @@ static void what_cannot_be_is_refused(void **state)
     static const struct {
         size_t at;
         unsigned char value;
-    } wrong[] = { { 0, JOB_CHOICES_MAX },      { 1, ENGINE_FAILED }, { 1, 255 }, { 2, ENGINE_ANSWER + 1 },
-                  { 3, FINISH_CANCELLED + 1 }, { 5, 255 },           { 8, 4 },   { 11, 255 } };
+    } wrong[] = { { 0, JOB_CHOICES_MAX },
+                  { 1, ENGINE_FAILED + 1 },
+                  { 1, 255 },
+                  { 2, ENGINE_ANSWER + 1 },
+                  { 3, FINISH_CANCELLED + 1 },
+                  { 5, 255 },
+                  { 8, 4 },
+                  { 11, 255 } };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct buf bad = { 0 };
         buf_put_str(&bad, buf_str(&good));
@@ -128,6 +154,7 @@ static void what_cannot_be_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_entry_comes_back),
+    cmocka_unit_test(a_failure_says_why),
     cmocka_unit_test(every_truncation_is_refused),
     cmocka_unit_test(what_cannot_be_is_refused),
 };

@@ -60,6 +60,9 @@ static void end_row(struct store_tx *tx, const char *name, const struct job_view
         for (size_t i = 0; i < job->n_items; i++)
             if (job->items[i].kind == JOB_MESSAGE && job->items[i].choice == choice)
                 buf_printf(&text, "[%.*s]", STR_ARG(buf_str(&job->items[i].text)));
+    if (job->trace)
+        buf_printf(&text, " %s line %d of %d", stop_names[job->trace->stop], (int)job->trace->shown,
+                   job->trace->counted);
     store_tx_end(tx, str_from(name), stored_status(job->status), job->ended_ms, buf_str(&text), false);
     buf_free(&text);
 }
@@ -110,7 +113,8 @@ static enum err_code submit(struct shelf *s, const struct store_job *row, struct
     char *message;
     struct arena arena = { 0 };
     size_t choices = strtoul(arena_str(&arena, row->request).ptr, &message, 10);
-    struct job_spec spec = watch_spec(s->c, message + 1, EFFORT_LOW, 0);
+    struct job_spec spec = choices ? watch_spec(s->c, message + 1, EFFORT_LOW, 0)
+                                   : watch_spec_lines(s->c, message + 1, EFFORT_HIGH, 0);
     struct job_record record = {
         .name = row->id, .background = true, .events = row->events, .journal = journal
     };
@@ -119,7 +123,7 @@ static enum err_code submit(struct shelf *s, const struct store_job *row, struct
     r->s = s;
     snprintf(r->name, sizeof r->name, "%.*s", STR_ARG(row->id));
     spec.record = &record;
-    spec.choices = choices;
+    spec.choices = choices ? choices : 1;
     spec.summary = SUMMARY_DETAILED;
     spec.seed = 7;
     spec.plan.temperature = 1;

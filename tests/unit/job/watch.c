@@ -201,10 +201,27 @@ static void *copy(const void *bytes, size_t len)
     return len ? memcpy(mem_alloc(len), bytes, len) : NULL;
 }
 
+static void note_trace(struct watch *w, const struct job_view *job)
+{
+    const struct reason_trace *t = job->trace;
+    int64_t output = 0;
+    buf_printf(&w->trace, "%s line=%d counted=%d\n", stop_names[t->stop], (int)t->shown, t->counted);
+    for (size_t i = 0; i < t->n_lines; i++) {
+        buf_printf(&w->trace, "%s ", line_state_names[t->lines[i].state]);
+        buf_put_str(&w->trace, buf_str(&t->lines[i].answer));
+        buf_putc(&w->trace, '\n');
+        output += job->lines[i].output_tokens;
+    }
+    if (output != job->output_tokens)
+        w->wrong = "lines' tokens that are not the job's";
+}
+
 static void done(void *ctx, const struct job_view *job)
 {
     struct watch *w = ctx;
     pthread_mutex_lock(&watch_lock);
+    if (job->trace)
+        note_trace(w, job);
     if (!w->ended || w->done)
         w->wrong = "done without an end, or twice";
     w->done = true;
@@ -260,6 +277,17 @@ struct job_spec watch_spec(struct conductor *c, const char *message, enum effort
         fail_msg("%s", err.message);
     json_decref(messages);
     spec.plan = reason_plan(&o3, engine_info(e), &ask, engine_prompt_tokens(spec.prompt));
+    return spec;
+}
+
+struct job_spec watch_spec_lines(struct conductor *c, const char *message, enum effort effort,
+                                 int64_t output_tokens_max)
+{
+    static const struct tier pro = { .name = "pro", .thinking = THINKING_BRANCHES };
+    struct job_spec spec = watch_spec(c, message, effort, output_tokens_max);
+    struct reason_ask ask = { .effort = effort, .output_tokens_max = output_tokens_max };
+    spec.plan = reason_plan(&pro, engine_info(conductor_engine(c)), &ask, engine_prompt_tokens(spec.prompt));
+    spec.question = str_from(message);
     return spec;
 }
 
@@ -332,6 +360,7 @@ const char *watch_log(struct watch *w)
 
 void watch_free(struct watch *w)
 {
+    buf_free(&w->trace);
     buf_free(&w->log);
     buf_free(&w->thought);
     for (size_t i = 0; i < JOB_CHOICES_MAX; i++) {

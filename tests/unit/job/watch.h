@@ -43,6 +43,7 @@ struct watch {
     bool complete[WATCH_ITEMS_MAX];
     size_t choice_of[WATCH_ITEMS_MAX];
     int64_t cached_tokens;
+    struct buf trace; /* of many lines: "STOP line=N counted=N", then "STATE ANSWER" of each, a line each */
     struct job_choice choices[JOB_CHOICES_MAX]; /* their tokens are copies */
 };
 
@@ -56,6 +57,9 @@ void watch_close(struct conductor *c);
 /* A spec for one user message with the o3 tier's plan for effort; the caller unrefs its prompt. */
 struct job_spec watch_spec(struct conductor *c, const char *message, enum effort effort,
                            int64_t output_tokens_max);
+/* The same as many lines of thought, as o3-pro has them. */
+struct job_spec watch_spec_lines(struct conductor *c, const char *message, enum effort effort,
+                                 int64_t output_tokens_max);
 enum err_code watch_submit(struct watch *w, struct conductor *c, const struct job_spec *spec,
                            struct err *err);
 struct job_sink watch_silent(void); /* of jobs that nobody looks at */
