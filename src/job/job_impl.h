@@ -128,6 +128,7 @@ struct job {
     struct job_choice *figures; /* [n_runs] */
     struct account account;
     size_t telling;        /* the line that the summary tells of */
+    size_t told;           /* bytes of its thought that were */
     int64_t deadline_mono; /* clock_mono_ms; 0: none, or it has passed */
     struct err line_err;   /* the first line's that failed */
     struct err err;        /* the first failure */

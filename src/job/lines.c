@@ -28,13 +28,22 @@ static void put_account(struct job *j, struct buf *text)
     buf_free(text);
 }
 
-/* The summary goes on with the thought of the line that it tells of. */
-static void tell_thought(struct job *j, size_t line, struct str thought)
+/* The summary goes on with what has come since of the line that it tells of. */
+static void catch_up(struct job *j)
 {
     struct buf text = { 0 };
-    job_put_raw_thought(j, 0, thought);
-    account_put(&j->account, line, thought, &text);
+    struct str thought = buf_str(&j->runs[j->telling].thought);
+    struct str news = str_slice(thought, j->told, thought.len);
+    j->told = thought.len;
+    job_put_raw_thought(j, 0, news);
+    account_put(&j->account, j->telling, news, &text);
     put_account(j, &text);
+}
+
+static void tell_of(struct job *j, size_t line)
+{
+    j->telling = line;
+    j->told = 0;
 }
 
 static void start_line(struct conductor *c, struct job *j, size_t line)
@@ -53,17 +62,15 @@ static void cancel_line(struct conductor *c, struct job *j, size_t line)
         conductor_cancel_run(c, j, line);
 }
 
-/* A line was counted; the next one's thought, as far as it is there, is told behind it. */
 static void count_line(struct job *j, size_t line)
 {
     struct buf text = { 0 };
     if (line != j->telling) /* a deadline does not wait for those before it */
-        tell_thought(j, line, buf_str(&j->runs[line].thought));
+        tell_of(j, line);
+    catch_up(j);
     account_count(&j->account, line, j->view.trace, &text);
     put_account(j, &text);
-    j->telling = line + 1;
-    if (j->telling < j->n_runs && !thinker_decided(j->thinker))
-        tell_thought(j, j->telling, buf_str(&j->runs[j->telling].thought));
+    tell_of(j, line + 1);
 }
 
 static void decide(struct job *j, size_t line)
@@ -112,8 +119,6 @@ static void hear_text(struct job *j, size_t line, const struct heard *h)
     job_begin_thought(j, 0);
     if (h->stage == ENGINE_THINKING) {
         buf_put_str(&r->thought, h->text);
-        if (line == j->telling && !thinker_decided(j->thinker))
-            tell_thought(j, line, h->text);
         return;
     }
     r->answering = true;
@@ -161,6 +166,8 @@ void lines_hear(struct conductor *c, struct job *j, size_t run, const struct hea
     if (h->kind == ENGINE_DONE && h->finish == FINISH_CANCELLED && !j->runs[run].stopping)
         thinker_stop(j->thinker, STOP_CANCELLED);
     obey(c, j);
+    if (!thinker_decided(j->thinker) && j->telling < j->n_runs)
+        catch_up(j);
     if (j->running == 0)
         lines_end(j);
 }

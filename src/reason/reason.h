@@ -181,7 +181,8 @@ struct thinker_do {
 struct thinker;
 struct thinker *thinker_open(const struct plan *plan, struct str question); /* plan->lines.max > 1 */
 void thinker_close(struct thinker *t);                                      /* NULL is fine */
-/* The acts that follow from what was said, in order; false: no more for now. The first are there at once. */
+/* The acts that follow from what was said, one after the other; false: no more for now. The first are there at once. The
+ * trace stands as of the act that was given last, so take them all after each thing that is told. */
 bool thinker_next(struct thinker *t, struct thinker_do *out);
 /* Each line that was started is told of exactly once, cancelled ones too; what a decided thinker is told changes nothing
  * but the trace. */

@@ -40,6 +40,7 @@ struct thinker {
     struct buf texts[DRAFTS_MAX];
     struct votes votes;
     int started, counted, failed;
+    int judged; /* lines that were counted when the rules were last asked */
     int first_wave;
     enum stop closing; /* the next line that ends decides */
     float floor;       /* lower quartile of the first wave; NAN: none */
@@ -91,14 +92,6 @@ void thinker_close(struct thinker *t)
         buf_free(&t->texts[i]);
     answer_hints_free(&t->hints);
     mem_free(t);
-}
-
-bool thinker_next(struct thinker *t, struct thinker_do *out)
-{
-    if (t->next_act == t->n_acts)
-        return false;
-    *out = t->acts[t->next_act++];
-    return true;
 }
 
 bool thinker_decided(const struct thinker *t)
@@ -249,19 +242,19 @@ static bool has_ended(const struct line_trace *l)
     return l->state == LINE_ENDED || l->state == LINE_FAILED || l->state == LINE_PRUNED;
 }
 
-/* Every line is counted that can be, then what follows from them. */
-static void go_on(struct thinker *t)
+/* What the lines that were counted so far settle. */
+static void judge(struct thinker *t)
 {
-    while (!thinker_decided(t) && t->counted < t->started && has_ended(&t->lines[t->counted])) {
-        count(t, (size_t)t->counted);
-        enum stop why = stop_rule(&t->plan, &t->votes, t->plan.max - t->counted);
-        if (why)
-            settle(t, why);
-        else if (t->counted == t->first_wave)
-            after_first_wave(t);
-    }
-    if (thinker_decided(t) || t->counted < t->started)
-        return;
+    t->judged = t->counted;
+    enum stop why = stop_rule(&t->plan, &t->votes, t->plan.max - t->counted);
+    if (why)
+        settle(t, why);
+    else if (t->counted == t->first_wave)
+        after_first_wave(t);
+}
+
+static void after_wave(struct thinker *t)
+{
     if (t->failed == t->counted)
         settle(t, STOP_FAILED);
     else if (t->started == t->plan.max)
@@ -270,17 +263,52 @@ static void go_on(struct thinker *t)
         start_wave(t);
 }
 
-/* The deadline is over: those that have ended are counted, whatever is before them; one answer among them is enough. */
-static bool close_vote(struct thinker *t)
+static bool is_one(const struct thinker *t, enum line_state state)
 {
     bool any = false;
     for (int i = 0; i < t->started; i++)
-        any |= t->lines[i].state == LINE_ENDED;
-    if (!any)
+        any |= t->lines[i].state == state;
+    return any;
+}
+
+/* The deadline is over: those that have ended are counted, whatever is before them; one of them is enough. */
+static bool close_step(struct thinker *t)
+{
+    if (!is_one(t, LINE_ENDED) && is_one(t, LINE_RUNS))
         return false;
     for (int i = 0; i < t->started; i++)
-        if (!t->lines[i].counted && has_ended(&t->lines[i]))
+        if (!t->lines[i].counted && has_ended(&t->lines[i])) {
             count(t, (size_t)i);
+            return true;
+        }
+    settle(t, t->closing);
+    return true;
+}
+
+/* One step, so that who is told of a count sees the votes as they were then. False: nothing follows for now. */
+static bool advance(struct thinker *t)
+{
+    if (thinker_decided(t))
+        return false;
+    if (t->closing)
+        return close_step(t);
+    if (t->judged < t->counted)
+        judge(t);
+    else if (t->counted < t->started && has_ended(&t->lines[t->counted]))
+        count(t, (size_t)t->counted);
+    else if (t->counted == t->started)
+        after_wave(t);
+    else
+        return false;
+    return true;
+}
+
+bool thinker_next(struct thinker *t, struct thinker_do *out)
+{
+    while (t->next_act == t->n_acts)
+        if (!advance(t))
+            return false;
+    *out = t->acts[t->next_act++];
     return true;
 }
 
@@ -303,24 +331,6 @@ static void take_answer(struct thinker *t, size_t line, const struct line_end *e
         buf_put_str(&t->texts[line], end->answer);
 }
 
-static bool runs_any(const struct thinker *t)
-{
-    bool runs = false;
-    for (int i = 0; i < t->started; i++)
-        runs |= t->lines[i].state == LINE_RUNS;
-    return runs;
-}
-
-static void after(struct thinker *t)
-{
-    if (thinker_decided(t))
-        return;
-    if (!t->closing)
-        go_on(t);
-    else if (close_vote(t) || !runs_any(t))
-        settle(t, t->closing);
-}
-
 void thinker_ended(struct thinker *t, size_t line, const struct line_end *end)
 {
     struct line_trace *l = &t->lines[line];
@@ -331,16 +341,13 @@ void thinker_ended(struct thinker *t, size_t line, const struct line_end *end)
         return; /* it ended while it was being cancelled: its answer came too late to count */
     l->state = LINE_ENDED;
     take_answer(t, line, end);
-    after(t);
 }
 
 void thinker_failed(struct thinker *t, size_t line)
 {
     assert(line < (size_t)t->started);
-    if (t->lines[line].state != LINE_RUNS)
-        return;
-    t->lines[line].state = LINE_FAILED;
-    after(t);
+    if (t->lines[line].state == LINE_RUNS)
+        t->lines[line].state = LINE_FAILED;
 }
 
 void thinker_cancelled(struct thinker *t, size_t line)
@@ -374,7 +381,6 @@ void thinker_heard(struct thinker *t, size_t line, const struct engine_confidenc
         return;
     l->state = LINE_PRUNED;
     act(t, THINK_CANCEL, line);
-    after(t);
 }
 
 void thinker_stop(struct thinker *t, enum stop why)
@@ -382,10 +388,8 @@ void thinker_stop(struct thinker *t, enum stop why)
     if (thinker_decided(t) || t->closing)
         return;
     assert(why == STOP_CANCELLED || why == STOP_DEADLINE);
-    if (why == STOP_CANCELLED) {
+    if (why == STOP_CANCELLED)
         decide(t, why, SIZE_MAX);
-        return;
-    }
-    t->closing = why;
-    after(t);
+    else
+        t->closing = why;
 }

@@ -324,6 +324,14 @@ static size_t take_acts(struct thinker *t, enum thinker_act what, size_t *lines)
     return n;
 }
 
+/* As it stands when everything that follows was done. */
+static const struct reason_trace *trace_of(struct thinker *t)
+{
+    size_t lines[TIER_BRANCHES_MAX];
+    take_acts(t, THINK_DECIDE, lines);
+    return thinker_trace(t);
+}
+
 static void end_with(struct thinker *t, size_t line, const char *answer, float mean, float lowest)
 {
     thinker_ended(t, line,
@@ -340,24 +348,23 @@ static void a_deadline_takes_what_there_is(void **state)
     size_t lines[TIER_BRANCHES_MAX];
     assert_int_equal(4, take_acts(t, THINK_START, lines));
     thinker_stop(t, STOP_DEADLINE);
-    assert_false(thinker_decided(t)); /* nobody has ended: the next one decides */
+    assert_int_equal(STOP_NONE, trace_of(t)->stop); /* nobody has ended: the next one decides */
     end_with(t, 2, "7", 1, NAN);
-    assert_true(thinker_decided(t));
     assert_int_equal(3, take_acts(t, THINK_CANCEL, lines));
-    assert_int_equal(STOP_DEADLINE, thinker_trace(t)->stop);
-    assert_int_equal(2, thinker_trace(t)->shown);
-    assert_int_equal(1, thinker_trace(t)->counted);
+    assert_int_equal(STOP_DEADLINE, trace_of(t)->stop);
+    assert_int_equal(2, trace_of(t)->shown);
+    assert_int_equal(1, trace_of(t)->counted);
     thinker_close(t);
 
     t = thinker_open(&plan, STR(""));
     end_with(t, 3, "7", 1, NAN);
     end_with(t, 1, "8", 2, NAN);
     end_with(t, 2, "7", 1, NAN);
-    assert_false(thinker_decided(t));
+    assert_int_equal(STOP_NONE, trace_of(t)->stop);
     thinker_stop(t, STOP_DEADLINE);
-    assert_int_equal(STOP_DEADLINE, thinker_trace(t)->stop);
-    assert_int_equal(2, thinker_trace(t)->shown);
-    assert_int_equal(3, thinker_trace(t)->counted);
+    assert_int_equal(STOP_DEADLINE, trace_of(t)->stop);
+    assert_int_equal(2, trace_of(t)->shown);
+    assert_int_equal(3, trace_of(t)->counted);
     thinker_close(t);
 }
 
@@ -369,11 +376,12 @@ static void a_cancel_decides_nothing(void **state)
     size_t lines[TIER_BRANCHES_MAX];
     take_acts(t, THINK_START, lines);
     end_with(t, 0, "7", 1, NAN);
+    assert_int_equal(1, trace_of(t)->counted);
     thinker_stop(t, STOP_CANCELLED);
     assert_int_equal(3, take_acts(t, THINK_CANCEL, lines));
-    assert_int_equal(SIZE_MAX, thinker_trace(t)->shown);
+    assert_int_equal(SIZE_MAX, trace_of(t)->shown);
     end_with(t, 1, "7", 1, NAN); /* it ended before it heard of that */
-    assert_int_equal(1, thinker_trace(t)->counted);
+    assert_int_equal(1, trace_of(t)->counted);
     assert_int_equal(0, take_acts(t, THINK_START, lines));
     thinker_close(t);
 }
@@ -392,7 +400,7 @@ static void false_arithmetic_weighs_less_where_it_is_on(void **state)
                                               .answer = str_from(answers[i]),
                                               .complete = true,
                                               .confidence = { .mean = 1 } });
-        const struct reason_trace *trace = thinker_trace(t);
+        const struct reason_trace *trace = trace_of(t);
         assert_int_equal(trial == TRIAL_ON ? 2 : 0, trace->shown);
         assert_int_equal(trial == TRIAL_OFF ? 0 : 1, trace->lines[0].arith.false_claims);
         assert_int_equal(trial == TRIAL_ON ? 1 : VOTE_UNIT, trace->lines[0].weight);
@@ -411,8 +419,8 @@ static void an_invalid_answer_has_no_vote(void **state)
                                           .complete = true,
                                           .invalid = i < 2,
                                           .confidence = { .mean = 1 } });
-    assert_int_equal(2, thinker_trace(t)->shown);
-    assert_int_equal(2, thinker_trace(t)->abstained);
+    assert_int_equal(2, trace_of(t)->shown);
+    assert_int_equal(2, trace_of(t)->abstained);
     thinker_close(t);
 }
 
@@ -426,7 +434,7 @@ static void confidence_weighs_where_it_is_asked_for(void **state)
         struct thinker *t = thinker_open(&plan, STR(""));
         for (size_t i = 0; i < 3; i++)
             end_with(t, i, answers[i], i == 2 ? 5 : 1, NAN);
-        assert_int_equal(vote == VOTE_CONFIDENCE ? 2 : 0, thinker_trace(t)->shown);
+        assert_int_equal(vote == VOTE_CONFIDENCE ? 2 : 0, trace_of(t)->shown);
         thinker_close(t);
     }
 }
@@ -450,14 +458,14 @@ static void pruning_is_seen_before_it_is_done(void **state)
         thinker_heard(t, 8, &low, 10); /* too early to say */
         thinker_heard(t, 9, &early, 50);
         thinker_heard(t, 10, &fine, 50);
-        assert_int_equal(0, thinker_trace(t)->prunable);
+        assert_int_equal(0, trace_of(t)->prunable);
         thinker_heard(t, 8, &low, 11);
         thinker_heard(t, 8, &low, 12);
-        assert_int_equal(trial == TRIAL_OFF ? 0 : 1, thinker_trace(t)->prunable);
-        assert_int_equal(trial == TRIAL_ON, thinker_trace(t)->lines[8].state == LINE_PRUNED);
         assert_int_equal(trial == TRIAL_ON ? 1 : 0, take_acts(t, THINK_CANCEL, lines));
+        assert_int_equal(trial == TRIAL_OFF ? 0 : 1, trace_of(t)->prunable);
+        assert_int_equal(trial == TRIAL_ON, trace_of(t)->lines[8].state == LINE_PRUNED);
         if (trial != TRIAL_OFF)
-            assert_int_equal(11, thinker_trace(t)->lines[8].prunable_after);
+            assert_int_equal(11, trace_of(t)->lines[8].prunable_after);
         thinker_close(t);
     }
 }
@@ -516,9 +524,9 @@ static void an_account_says_what_lines_say(void **state)
                     end_with(t, 1, "7.0", 1, NAN);
                 if (line == 2)
                     thinker_failed(t, 2);
-                account_count(&a, line, thinker_trace(t), &out);
+                account_count(&a, line, trace_of(t), &out);
             }
-            account_decide(&a, thinker_trace(t), &out);
+            account_decide(&a, trace_of(t), &out);
             assert_string_equal(wants[kinds[k]], out.len ? out.ptr : "");
             buf_free(&out);
             account_free(&a);
