@@ -7,11 +7,13 @@ server on a directory that outlives it takes a handful of background requests, s
 random time, and is started again. What must hold:
 
   accepted   every id that a client was given is found and reaches a terminal state
-  same       the text, the items' ids and the usage are those of the undisturbed run (temperature 1, same seed)
+  same       the text, the items' ids and the usage are those of the undisturbed run (temperature 1, same seed). Of a response
+             with many lines of thought also what was decided and why; but how far lines had come that were no longer
+             needed depends on the moment, and so does its usage
   told       what a stream showed before the kill is the beginning of what the store has, number by number
   gapless    sequence numbers run from 0 without gaps to one terminal event, which holds the response that GET gives
-  no more    tokens decoded after the restart are exactly those that the journal did not have, and it had all that
-             a client had seen
+  no more    tokens decoded after the restart are exactly those of the usage that the journal did not have, and it had all
+             that a client had seen
 
 Interactive requests run beside them; one whose answer did not arrive ends cancelled, never in progress.
 """
@@ -32,6 +34,8 @@ QUESTIONS = [
     "What is 5178 + 2649?", "What is 47 * 86?", "Solve for x: 7x + 12 = 96", "What is gcd(252, 198)?",
     "What is 9041 - 3877?", "What is (12 + 7) * 3 - 8?",
 ]
+LINES = range(len(QUESTIONS), len(QUESTIONS) + 2) # these kinds ask o3-pro
+KINDS = len(QUESTIONS) + len(LINES)
 TERMINAL = ("completed", "incomplete", "failed", "cancelled")
 
 
@@ -99,6 +103,9 @@ class Server:
 
 
 def request(kind, seed):
+    if kind in LINES: # the gcd and the equation, in many lines of thought
+        return {"model": "o3-pro", "input": QUESTIONS[3 - LINES.index(kind)], "background": True, "seed": seed,
+                "reasoning": {"effort": "medium", "summary": "auto"}, "include": ["thinkd.trace"]}
     return {"model": "o3", "input": QUESTIONS[kind], "background": True, "temperature": 1, "seed": seed,
             "reasoning": {"effort": "high", "summary": "detailed"}}
 
@@ -108,6 +115,9 @@ def shown(response):
     digits = response["id"].removeprefix("resp_")[:40]
     output = [{**i, "id": i["id"].replace(digits, "")} for i in response["output"]]
     usage = response["usage"] and {k: response["usage"][k] for k in ("input_tokens", "output_tokens", "total_tokens")}
+    trace = response["thinkd"].get("trace")
+    if trace:
+        usage = {k: trace[k] for k in ("stop_reason", "shown", "started", "counted", "votes")}
     return {"status": response["status"], "output": output, "output_text": response["output_text"], "usage": usage}
 
 
@@ -169,7 +179,7 @@ class Round:
         server.stream("POST", "/v1/responses", body, note)
 
     def run(self, server, jobs):
-        threads = [threading.Thread(target=self.background, args=(server, self.rng.randrange(len(QUESTIONS)),
+        threads = [threading.Thread(target=self.background, args=(server, self.rng.randrange(KINDS),
                                                                   self.rng.randrange(3), self.rng.random() < 0.5))
                    for _ in range(jobs)]
         threads += [threading.Thread(target=self.interactive, args=(server, 0, 1))]
@@ -192,9 +202,10 @@ def check_events(server, name, response, seen):
 def check_round(binary, data, told, wanted):
     server = Server(binary, data)
     expect(server.port, f"the server does not start again: {server.said()[-2000:]}")
-    missing = 0
+    missing, tokens_of = 0, {}
     for name, (kind, seed) in told.accepted.items():
         response = wait_terminal(server, name)
+        tokens_of[name] = response["usage"]["output_tokens"]
         expect(shown(response) == shown(wanted[kind, seed]),
                f"{name}: {shown(response)} is not {shown(wanted[kind, seed])}")
         check_events(server, name, response, told.seen.get(name, []))
@@ -205,11 +216,9 @@ def check_round(binary, data, told, wanted):
     said = server.said()
     resumed = dict(re.findall(r"going on name=(\S+) tokens=(\d+)", said))
     generated = int(re.search(r"stopped generated=(\d+)", said)[1])
-    for name, tokens in resumed.items():
-        kind, seed = told.accepted.get(name, (None, None))
-        if kind is not None:
-            missing += wanted[kind, seed]["usage"]["output_tokens"] - int(tokens)
+    missing += sum(tokens_of[name] - int(tokens) for name, tokens in resumed.items() if name in tokens_of)
     fresh = re.findall(r"running name=(\S+)", said)
+    missing += sum(tokens_of[name] for name in fresh if name in tokens_of)
     return missing, generated, resumed, fresh
 
 
@@ -218,7 +227,7 @@ def references(binary):
     with tempfile.TemporaryDirectory() as data:
         server = Server(binary, data)
         expect(server.port, f"the server does not start: {server.said()[-2000:]}")
-        for kind in range(len(QUESTIONS)):
+        for kind in range(KINDS):
             for seed in range(3):
                 _, response = server.call("POST", "/v1/responses", request(kind, seed))
                 wanted[kind, seed] = wait_terminal(server, response["id"])
@@ -246,7 +255,6 @@ def main(binary, kills=10, seed=None):
                 missing, generated, resumed, fresh = check_round(binary, data, told, wanted)
                 named = set(resumed) | set(fresh)
                 if named <= set(told.accepted): # else an id was lost on its way to a client that was to be told
-                    missing += sum(wanted[told.accepted[f]]["usage"]["output_tokens"] for f in fresh)
                     expect(generated == missing, f"{generated} tokens were decoded after the restart, {missing} were missing")
                 for name, events in told.seen.items():
                     deltas = sum(e["type"] == "response.output_text.delta" for e in events)
