@@ -259,8 +259,9 @@ enum err_code turn_prepare_chat(struct turn *t, struct err *err)
 static enum err_code check_logprobs(const struct turn *t, struct err *err)
 {
     int64_t tokens = 0, each = 1 + t->top_logprobs;
+    int64_t most = t->plan.lines.max > 1 ? t->plan.total_tokens_max : t->plan.tokens_max;
     for (size_t i = 0; i < t->n_prompts && t->logprobs; i++)
-        tokens += t->plan.tokens_max + (t->prompt_logprobs ? engine_prompt_tokens(t->prompts[i]) : 0);
+        tokens += most + (t->prompt_logprobs ? engine_prompt_tokens(t->prompts[i]) : 0);
     tokens *= (int64_t)t->choices;
     if (tokens * each <= LOGPROBS_MAX)
         return ERR_OK;

@@ -20,6 +20,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define ANSWER_DELTAS_MAX 256
+
 /* A cancelled response has no terminal event in the API: its stream just ends. */
 static bool is_numbered(const struct job *j, enum job_event_kind kind)
 {
@@ -283,11 +285,26 @@ void job_count_lines(struct job *j)
     j->view.cached_tokens = c->cached_tokens;
 }
 
-/* The answer of a line that has ended, as the pieces came. One that was cut off inside its thought has none. */
+/* An answer that is there already comes in no more pieces than a reader needs to see it come. */
+static void put_answer(struct job *j, size_t choice, const struct run *line)
+{
+    const size_t *ends = (const size_t *)line->ends.ptr;
+    const struct engine_token *tokens = (const struct engine_token *)line->tokens.ptr;
+    size_t at = 0, n = line->ends.len / sizeof *ends, least = line->answer.len / ANSWER_DELTAS_MAX;
+    for (size_t i = 0; i < n; i++) {
+        if (j->logprobs)
+            hear_token(j, choice, &tokens[i]);
+        if (ends[i] - at <= least && i + 1 < n)
+            continue;
+        if (ends[i] > at)
+            put_text(j, choice, str_slice(buf_str(&line->answer), at, ends[i]));
+        at = ends[i];
+    }
+}
+
+/* The answer of a line that has ended. One that was cut off inside its thought has none. */
 void job_show_line(struct job *j, size_t choice, const struct run *line, bool complete)
 {
-    const struct piece *pieces = (const struct piece *)line->pieces.ptr;
-    size_t at = 0, n = line->pieces.len / sizeof *pieces;
     struct buf *thought = &j->items[j->lines[choice].reasoning].thought;
     buf_clear(thought);
     buf_put_str(thought, buf_str(&line->thought));
@@ -296,12 +313,7 @@ void job_show_line(struct job *j, size_t choice, const struct run *line, bool co
     if (!complete && !line->answering)
         return;
     begin_message(j, choice);
-    for (size_t i = 0; i < n; at = pieces[i++].end) {
-        hear_token(j, choice, &pieces[i].token);
-        struct str text = str_slice(buf_str(&line->answer), at, pieces[i].end);
-        if (text.len)
-            put_text(j, choice, text);
-    }
+    put_answer(j, choice, line);
     end_message(j, choice, complete);
 }
 

@@ -44,12 +44,6 @@ struct line {
     struct summarizer summarizer;
 };
 
-/* A piece of an answer that is not shown yet. */
-struct piece {
-    size_t end; /* of its text, in the line's answer */
-    struct engine_token token;
-};
-
 /* One sequence of a job: a choice's, or one line of thought of its only choice. */
 struct run {
     bool started; /* the engine is to run it */
@@ -59,7 +53,8 @@ struct run {
     struct buf past; /* of engine_past: what an earlier process came to, until it is submitted */
     /* Of a line of thought, until the job is over. */
     struct buf thought, answer;
-    struct buf pieces; /* of struct piece */
+    struct buf ends;   /* of size_t: where each of the answer's pieces ends */
+    struct buf tokens; /* of struct engine_token: of each piece, where log-probabilities were asked for */
 };
 
 /* --- the events of one job (log.c) ---------------------------------------------------------------------- */

@@ -123,10 +123,9 @@ static void hear_text(struct job *j, size_t line, const struct heard *h)
     }
     r->answering = true;
     buf_put_str(&r->answer, h->text);
-    struct piece piece = { r->answer.len, h->token };
-    if (!j->logprobs)
-        piece.token.id = -1;
-    buf_put(&r->pieces, &piece, sizeof piece);
+    buf_put(&r->ends, &r->answer.len, sizeof r->answer.len);
+    if (j->logprobs)
+        buf_put(&r->tokens, &h->token, sizeof h->token);
 }
 
 static void hear_end(struct job *j, size_t line, const struct heard *h)
@@ -192,7 +191,8 @@ void lines_free(struct job *j)
     for (size_t i = 0; i < j->n_runs; i++) {
         buf_free(&j->runs[i].thought);
         buf_free(&j->runs[i].answer);
-        buf_free(&j->runs[i].pieces);
+        buf_free(&j->runs[i].ends);
+        buf_free(&j->runs[i].tokens);
     }
     account_free(&j->account);
     thinker_close(j->thinker);

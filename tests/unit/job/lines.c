@@ -49,6 +49,23 @@ static void one_thought_and_one_message_leave(void **state)
     mem_free(w);
 }
 
+static void a_long_answer_comes_in_few_pieces(void **state)
+{
+    (void)state;
+    struct conductor *c = watch_open(4, 8);
+    struct watch *w = mem_zalloc(sizeof *w);
+    int deltas = 0;
+    run_lines(w, c, "/random 5000", SUMMARY_NONE, 0);
+    const char *at = strstr(watch_log(w), "text_delta x");
+    assert_non_null(at);
+    assert_int_equal(1, sscanf(at, "text_delta x%d", &deltas));
+    assert_true(deltas > 100 && deltas <= 256);
+    assert_int_equal(10000 - 1, w->texts[1].len); /* a digit and a blank each; the first blank is layout */
+    watch_close(c);
+    watch_free(w);
+    mem_free(w);
+}
+
 /* Line i says the same whoever runs beside it: among others, more of them, fewer places in the engine. */
 static void a_line_does_not_depend_on_the_others(void **state)
 {
@@ -262,6 +279,7 @@ static void long_lines_go_on_with_their_own_draws(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_thought_and_one_message_leave),
+    cmocka_unit_test(a_long_answer_comes_in_few_pieces),
     cmocka_unit_test(a_line_does_not_depend_on_the_others),
     cmocka_unit_test(lines_that_fail_are_left_out),
     cmocka_unit_test(the_total_is_never_passed),
