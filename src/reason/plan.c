@@ -53,9 +53,9 @@ static void set_sampling(struct plan *p, const struct reason_ask *ask)
 }
 
 /* As many lines as the total has room for, each with its whole thought and an answer's reserve. */
-static void set_lines(struct plan *p, const struct tier *tier, const struct effort_budget *b, int64_t cap)
+static void set_lines(struct plan *p, const struct tier *tier, const struct effort_budget *b, int64_t nominal)
 {
-    int64_t room = p->total_tokens_max / (cap + CLOSING_TOKENS + p->answer_tokens_min);
+    int64_t room = p->total_tokens_max / (p->think_tokens_max + CLOSING_TOKENS + p->answer_tokens_min);
     struct plan_lines *l = &p->lines;
     *l = (struct plan_lines){ .min = b->branches_min,
                               .max = b->branches_max,
@@ -64,7 +64,7 @@ static void set_lines(struct plan *p, const struct tier *tier, const struct effo
                               .vote = tier->vote,
                               .check = tier->check,
                               .prune = b->wave >= PRUNE_WAVE ? tier->prune : TRIAL_OFF,
-                              .prune_after = p->think_tokens_max / 8 };
+                              .prune_after = nominal / 4 };
     if (room < l->max) {
         l->max = room > 1 ? (int)room : 1;
         l->cut = true;
@@ -97,7 +97,7 @@ struct plan reason_plan(const struct tier *tier, const struct engine_info *engin
         cap = 1;
     p.think_tokens_max = p.think ? least(cap, p.tokens_max - p.answer_tokens_min) : 0;
     p.continues = p.think ? b.continues : 0;
-    set_lines(&p, tier, &b, p.think_tokens_max);
+    set_lines(&p, tier, &b, nominal);
     if (p.lines.max > 1)
         p.tokens_max = least(rest, p.total_tokens_max / p.lines.max);
     else

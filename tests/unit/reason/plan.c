@@ -42,6 +42,8 @@ static void table_is_the_design(void **state)
                 assert_int_equal(p.lines.min, lines[effort].min);
                 assert_int_equal(p.lines.wave, lines[effort].wave);
                 assert_int_equal(p.lines.agreement, lines[effort].agreement);
+                assert_int_equal(p.lines.prune, effort >= EFFORT_XHIGH ? TRIAL_SHADOW : TRIAL_OFF);
+                assert_int_equal(p.lines.prune_after, 100); /* T/4 */
             }
             assert_int_equal(p.continues, row == THINKING_LONG && effort >= EFFORT_HIGH);
             assert_int_equal(p.answer_tokens_min, 256);
