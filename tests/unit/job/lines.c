@@ -205,6 +205,14 @@ static char *fresh_path(void)
     return buf_take(&path);
 }
 
+static void wait_heard(struct listener *l, const char *text)
+{
+    pthread_mutex_lock(&watch_lock);
+    while (!l->ends && (!l->events.ptr || !strstr(l->events.ptr, text)))
+        pthread_cond_wait(&watch_news, &watch_lock);
+    pthread_mutex_unlock(&watch_lock);
+}
+
 /* The row's response. The second wave waits for a release; before that, stops times, the server is stopped. */
 static struct str run_held(const char *message, int stops, struct arena *arena)
 {
@@ -213,8 +221,7 @@ static struct str run_held(const char *message, int stops, struct arena *arena)
     shelf_open(&s, fresh_path(), 2, 10);
     shelf_accept(&s, "job", 0, message);
     listener_watch(&l, &s, "job", 2);
-    for (int64_t n = 1; !l.events.ptr || !strstr(l.events.ptr, "Line 4 found"); n++)
-        listener_wait_events(&l, n);
+    wait_heard(&l, "Line 4 found");
     for (int i = 0; i < stops; i++) {
         shelf_close(&s);
         shelf_reopen(&s);
