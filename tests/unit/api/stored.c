@@ -330,7 +330,7 @@ static void a_full_conversation_takes_no_response(void **state)
 {
     (void)state;
     struct err err;
-    char ids[16];
+    char ids[24];
     struct store_object c = { .kind = STR("conversation"),
                               .owner = STR(OWNER),
                               .id = STR("conv_full"),
