@@ -5,6 +5,9 @@
  * number stands for is what is easily lost. One template in seven is withheld: "story-new" asks with at least one
  * of those, "story-names" with withheld names and things, "story-aside" with facts that do not matter, "story-long"
  * with more steps than training ever shows.
+ *
+ * A new clause is a row of its table: kind, numbers, plan, labels, wordings in two tenses. The tests follow its lines and
+ * read its English.
  */
 #include "exam/story_impl.h"
 
