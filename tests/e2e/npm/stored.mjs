@@ -62,7 +62,7 @@ test('previous_response_id goes on, and inputItems.list pages through all that c
 });
 
 test('background: true is polled to its end', async () => {
-  const made = await client.responses.create({ model: 'o3-pro', input: '/hold 5', background: true });
+  const made = await client.responses.create({ model: 'o3', input: '/hold 5', background: true });
   assert.ok(['queued', 'in_progress'].includes(made.status), made.status);
   assert.deepEqual([made.background, made.output, made.usage], [true, [], null]);
   const halfway = await poll(() => client.responses.retrieve(made.id), (r) => r.output_text.includes('5'));
@@ -72,6 +72,9 @@ test('background: true is polled to its end', async () => {
   assert.equal(done.status, 'completed');
   assert.ok(done.output_text.startsWith(halfway.output_text));
   assert.ok(done.usage.output_tokens > 0);
+  const pro = await client.responses.create({ model: 'o3-pro', input: 'many lines', background: true });
+  const voted = await poll(() => client.responses.retrieve(pro.id), ended);
+  assert.deepEqual([voted.status, voted.output_text], ['completed', 'many lines']);
 });
 
 test('responses.cancel keeps what there is', async () => {

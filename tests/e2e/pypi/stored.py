@@ -54,13 +54,16 @@ def compact_and_count():
 @test
 def background():
     """background=True is polled to its end"""
-    made = client.responses.create(model="o3-pro", input="/hold 5", background=True)
+    made = client.responses.create(model="o3", input="/hold 5", background=True)
     assert made.status in ("queued", "in_progress") and made.background and made.output == [], made
     halfway = poll(lambda: client.responses.retrieve(made.id), lambda r: "5" in r.output_text)
     assert halfway.status == "in_progress", halfway
     release()
     done = poll(lambda: client.responses.retrieve(made.id), ended)
     assert done.status == "completed" and done.output_text.startswith(halfway.output_text)
+    pro = client.responses.create(model="o3-pro", input="many lines", background=True)
+    voted = poll(lambda: client.responses.retrieve(pro.id), ended)
+    assert voted.status == "completed" and voted.output_text == "many lines", voted
 
 
 @test
