@@ -78,7 +78,10 @@ enum err_code grammar_from(struct grammar **out, struct builder *b, size_t start
 /* --- pieces that front ends share ------------------------------------------------------------------------ */
 
 /* A pattern as a regular node. flavour: whose syntax; anchored: ECMA-262 patterns search unless they say ^ and $. */
-enum regex_flavour { REGEX_ECMA, REGEX_RUST };
+enum regex_flavour {
+    REGEX_ECMA, /* of strings in JSON: no text has U+0000 */
+    REGEX_RUST
+};
 enum err_code regex_node(const struct node **out, struct builder *b, struct str pattern,
                          enum regex_flavour flavour, bool search, struct err *err);
 

@@ -139,13 +139,23 @@ static struct texts repeated(struct regex *r, struct texts x, size_t min, size_t
     return min ? x : either(r, x, free_texts(node_empty(r->b)));
 }
 
+/* The characters that a text of this flavour may have: JSON's strings come without U+0000, which our own reader refuses. */
+static void char_set_add_all(struct char_set *set, enum regex_flavour flavour)
+{
+    char_set_add(set, flavour == REGEX_ECMA ? 1 : 0, CHAR_LAST);
+}
+
 static struct texts of_set(struct regex *r, struct char_set *set)
 {
+    struct char_set all = { 0 };
     r->work += set->n + (r->fold && set->n > 1 ? FOLD_WORK : 0);
     if (r->work > REGEX_WORK_MAX)
         fail(r, "its classes are too large");
     if (r->fold && r->code == ERR_OK)
         char_set_fold(set);
+    char_set_add_all(&all, r->flavour);
+    char_set_meet(set, &all);
+    char_set_free(&all);
     struct texts x = free_texts(node_class(r->b, set->ptr, set->n));
     char_set_free(set);
     return x;
@@ -630,7 +640,11 @@ static struct texts take_alternatives(struct regex *r)
 /* The four kinds, with any text where a match need not begin or end with the text. */
 static const struct node *fill_up(struct regex *r, const struct texts *x, bool search)
 {
-    const struct node *all = node_never(r->b), *any = node_not(r->b, all);
+    struct char_set chars = { 0 };
+    char_set_add_all(&chars, r->flavour);
+    const struct node *all = node_never(r->b);
+    const struct node *any = node_repeat(r->b, node_class(r->b, chars.ptr, chars.n), 0, REPEAT_ENDLESS);
+    char_set_free(&chars);
     for (int i = 0; i < 4; i++) {
         const struct node *match = x->at[i & 1][i >> 1];
         if (!match)

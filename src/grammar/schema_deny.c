@@ -266,7 +266,7 @@ DENY(members_max)
 
 static void without(struct compile *c, struct facts *f, const struct node *set)
 {
-    const struct node *rest = node_not(c->b, set);
+    const struct node *rest = node_and(c->b, c->any_text, node_not(c->b, set));
     f->text = f->text ? node_and(c->b, f->text, rest) : rest;
 }
 
