@@ -121,7 +121,7 @@ $(BUILD)/schema-walk: $(BUILD)/tests/e2e/schemas/walk.o $(BUILD)/tests/unit/gram
 test:
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory -s tests-only
-tests-only: $(BUILD)/thinkd $(BUILD)/tests/api/thinkd $(BUILD)/unit-tests $(BUILD)/schema-walk replays
+tests-only: $(BUILD)/thinkd $(BUILD)/tests/api/thinkd $(BUILD)/unit-tests $(BUILD)/schema-walk $(BUILD)/corpus replays
 	@BUILD=$(BUILD) SAN=$(SAN) scripts/test
 
 setup:
@@ -180,14 +180,14 @@ format:
 tidy:
 	clang-tidy --quiet $(SRC) -- -std=c17 -D_GNU_SOURCE -Isrc
 corpus: $(BUILD)/corpus
-$(BUILD)/corpus: $(BUILD)/train/corpus.o $(BUILD)/libthinkd.a
+$(BUILD)/corpus: $(patsubst %.c,$(BUILD)/%.o,$(wildcard train/*.c)) $(BUILD)/libthinkd.a
 	@echo "link  $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libthinkd.a $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 # Trains the bundled model anew: about an hour on two CPU cores, see train/README.md.
 model:
-	@train/remake $(BUILD)
+	@train/remake --build $(BUILD)
 clean:
 	rm -rf build
 

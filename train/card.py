@@ -39,7 +39,7 @@ def examples(tool, exam):
     for r in report["rows"]:
         if not r["level"]:
             continue
-        _, docs = data.documents(tool, 31, 1, "--held-out", "--family", r["family"], "--level", str(r["level"]), "--effort", "low")
+        docs = data.documents(tool, 31, 1, "--held-out", "--family", r["family"], "--level", str(r["level"]), "--effort", "low")
         turn = docs[0]["turns"][-1]
         answer = turn["answer"] if turn["text"].startswith("Answer") else turn["text"]
         cell = lambda s: s.strip().replace("|", "\\|").replace("\n", "<br>").replace("*", "\\*")
@@ -49,13 +49,13 @@ def examples(tool, exam):
 
 def making(path):
     m = json.load(open(path, encoding="utf-8"))
-    runs = [m["resumed"]] if "resumed" in m else []
-    runs.append(m)
-    out = ["| run | documents | steps to its end | tokens seen to its end | minutes | seed | data sha256 (of the corpus tool's output) |",
-           "|---|---|---|---|---|---|---|"]
-    for i, r in enumerate(runs, 1):
-        out.append(f"| {i} | {r['documents']:,} | {r['step']:,} | {r['seen']:,} | {r['seconds'] / 60:.0f} | {r['args']['seed']} | `{r['data_sha256'][:16]}…` |")
-    return "\n".join(out)
+    rows = [("size", f"{m['run']['size']}, vocabulary {m['run']['config']['vocab']:,}"), ("steps", f"{m['step']:,} of {m['run']['step_tokens']:,} tokens"),
+            ("tokens seen, padding included", f"{m['tokens']:,}"), ("tokens that counted in the loss", f"{m['counted_tokens']:,}"),
+            ("documents", f"{m['documents']:,}"), ("hours of training", f"{m['seconds'] / 3600:.1f}"), ("seed", str(m["run"]["seed"])),
+            ("data (sha256 over its shards')", f"`{m['data_sha256'][:16]}…`"), ("last loss", str(m["loss"]))]
+    if m["from"]:
+        rows.append(("began with the weights of (sha256)", f"`{m['from'][0][:16]}…`"))
+    return "\n".join(["| what | value |", "|---|---|"] + [f"| {a} | {b} |" for a, b in rows])
 
 
 def replace(text, name, body):

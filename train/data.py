@@ -1,148 +1,137 @@
-"""Documents from the corpus tool, rendered, tokenised and packed into rows; the loss counts assistant tokens only."""
+"""Training rows from the corpus tool: shards of uint16 tokens with two marks, in a stream that can be taken up anywhere."""
 import hashlib
 import json
-import random
+import os
 import subprocess
+import threading
 
+import numpy as np
 import torch
 
-import chat
+ID, FIRST, COUNTED = 0x3FFF, 0x4000, 0x8000  # as in corpus.h
 
 
 def documents(tool, seed, count, *args):
-    run = subprocess.run([tool, "--seed", str(seed), "--count", str(count), *args], stdout=subprocess.PIPE, check=True)
-    return run.stdout, [json.loads(line) for line in run.stdout.splitlines()]
+    run = subprocess.run([tool, "--json", "--seed", str(seed), "--count", str(count), *args], stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def families(tool):
+    """[(family, level, weight)] of what is trained."""
+    lines = subprocess.run([tool, "--list"], stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
+    return [(f, int(level), float(weight)) for f, level, weight in map(str.split, lines)]
+
+
+def pass_rates(path):
+    """{"family level": rate} from what evaluate.py wrote, or from a report of `thinkd exam --json`, which is faster on a CPU."""
+    said = json.load(open(path, encoding="utf-8"))
+    return {f"{r['family']} {r['level']}": r["accuracy"] for r in said["rows"] if r["level"]} if "rows" in said else said
 
 
 def instructions(path, held_out):
     """Human-written requests beyond the model; one in five, by hash, is kept for the test."""
-    if not path:
-        return []
     out = []
-    for line in open(path, encoding="utf-8"):
+    for line in open(path, encoding="utf-8") if path else []:
         task = json.loads(line)
         text = task["instruction"]
-        held = hashlib.sha256(text.encode()).digest()[0] % 5 == 0
-        if held == held_out:
-            out.append((text, [i["input"] for i in task["instances"] if 0 < len(i["input"]) < 300]))
+        if (hashlib.sha256(text.encode()).digest()[0] % 5 == 0) != held_out:
+            continue
+        out.append(text)
+        out += [text + gap + i["input"] for i in task["instances"] if 0 < len(i["input"]) < 300 for gap in ("\n", "\n\n")]
     return out
 
 
-class Renderer:
-    """Turns documents into (ids, counted): counted marks the tokens the loss sees."""
+class Shard:
+    """The file that pack.c's packer_put_shard writes."""
 
-    def __init__(self, tok, requests, seed):
-        self.tok, self.requests, self.rng = tok, requests, random.Random(seed)
+    def __init__(self, path):
+        raw = np.memmap(path, dtype=np.uint8, mode="r")
+        assert raw[:8].tobytes() == b"thinkdS1", path
+        self.batch_tokens, self.count = (int(v) for v in raw[8:16].view("<u4"))
+        self.lengths = raw[16:16 + 4 * self.count].view("<u4").astype(int)
+        begin = -(-(16 + 4 * self.count) // 64) * 64
+        self.rows = raw[begin:begin + 2 * self.count * self.batch_tokens].view("<u2").reshape(self.count, -1)
 
-    def swap_request(self, doc):
-        """Part of the declined questions are human-written ones."""
-        turn = doc["turns"][-1]
-        if self.requests and turn["answer"] == "decline" and self.rng.random() < 0.3:
-            text, inputs = self.rng.choice(self.requests)
-            if inputs and self.rng.random() < 0.5:
-                text += self.rng.choice(["\n", " ", "\n\n"]) + self.rng.choice(inputs)
-            turn["user"] = text
-
-    def parts(self, doc):
-        """[(text, counted)] of one document."""
-        self.swap_request(doc)
-        rng, last = self.rng, doc["turns"][-1]
-        messages = [("system" if rng.random() < 0.5 else "developer", doc["system"])] if doc["system"] else []
-        for turn in doc["turns"][:-1]:
-            messages += [("user", turn["user"]), ("assistant", turn["text"])]
-        messages.append(("user", last["user"]))
-        kind, end = rng.random(), last["text"] + "<|im_end|>"
-        if kind < 0.04:  # thinking switched off: the answer at once
-            return [(chat.render(messages, doc["effort"], False), False), (end, True)]
-        head = (chat.render(messages, doc["effort"]), False)
-        if kind < 0.09:  # the budget ran out somewhere in the trace
-            cut = rng.randrange(len(last["think"]) + 1)
-            return [head, ("<think>\n" + last["think"][:cut], True), (chat.CLOSE + "</think>\n", False), (end, True)]
-        if kind < 0.13 and last["recheck"] and doc["effort"] in ("low", "medium"):  # told to go on after the end
-            return [head, ("<think>\n" + last["think"], True), ("<|more|>", False),
-                    ("\n" + last["recheck"] + "</think>\n" + end, True)]
-        return [head, ("<think>\n" + last["think"] + "</think>\n" + end, True)]
-
-    def encode(self, docs):
-        parts, spans = [], []
-        for d in docs:
-            p = self.parts(d)
-            spans.append((len(parts), len(parts) + len(p)))
-            parts += p
-        enc = self.tok.encode_batch_fast([p[0] for p in parts], add_special_tokens=False)
-        for lo, hi in spans:
-            ids, counted = [], []
-            for i in range(lo, hi):
-                ids += enc[i].ids
-                counted += [parts[i][1]] * len(enc[i].ids)
-            yield ids, counted
+    def batch(self, i):
+        return torch.from_numpy(self.rows[i].astype(np.int32)).view(-1, int(self.lengths[i]))
 
 
-class Packer:
-    """Rows of two lengths: most documents share short rows, which is faster, long ones have rows of their own."""
+def unpack(rows):
+    """rows [B,T] as stored -> ids, targets (-1: not counted), doc: what loss_of takes."""
+    rows = rows.long()
+    following = torch.cat([rows[:, 1:], torch.full_like(rows[:, :1], FIRST)], 1)
+    counted = (following & COUNTED > 0) & (following & FIRST == 0)
+    return rows & ID, torch.where(counted, following & ID, -1), (rows & FIRST > 0).cumsum(1)
 
-    def __init__(self, short, long, tokens):
-        self.shapes = {short: tokens // short, long: tokens // long}
-        self.short, self.long = short, long
-        self.open = {short: [], long: []}   # rows still being filled: (ids, targets, doc)
-        self.done = {short: [], long: []}
-        self.dropped = 0
 
-    def put(self, ids, counted):
-        targets = [t if c else -1 for t, c in zip(ids[1:], counted[1:])]
-        ids = ids[:-1]
-        if len(ids) > self.long:
-            self.dropped += 1
-            return
-        size = self.short if len(ids) <= self.short else self.long
-        rows = self.open[size]
-        # best fit among a few open rows
-        best = min((r for r in rows if len(r[0]) + len(ids) <= size), key=lambda r: size - len(r[0]) - len(ids), default=None)
-        if best is None:
-            best = ([], [], [])
-            rows.append(best)
-        doc = best[2][-1] + 1 if best[2] else 0
-        best[0].extend(ids)
-        best[1].extend(targets)
-        best[2].extend([doc] * len(ids))
-        if len(best[0]) > size - 12 or len(rows) > 32:
-            full = max(rows, key=lambda r: len(r[0]))
-            rows.remove(full)
-            self.done[size].append(self.pad(full, size))
-
-    @staticmethod
-    def pad(row, size):
-        more = size - len(row[0])
-        return row[0] + [0] * more, row[1] + [-1] * more, row[2] + [-1] * more
-
-    def batch(self):
-        for size, rows in self.done.items():
-            if len(rows) >= self.shapes[size]:
-                take, self.done[size] = rows[:self.shapes[size]], rows[self.shapes[size]:]
-                return tuple(torch.tensor([r[i] for r in take]) for i in range(3))
-        return None
+def shift(progress, passed, levels):
+    """Percent for each (family, level). In the first third of the plan the upper half of a family's levels comes in slowly;
+    where pass rates were measured, what is nearly always or hardly ever right is asked less."""
+    top = {}
+    for f, level, _ in levels:
+        top[f] = max(level, top.get(f, 0))
+    out = {}
+    for f, level, _ in levels:
+        percent = 100
+        if level > (top[f] + 1) // 2:
+            percent = round(25 + 75 * min(1.0, progress * 3))
+        if passed is not None:
+            rate = passed.get(f"{f} {level}", 0.5)
+            percent = 60 if rate > 0.97 else 150 if 0.3 <= rate <= 0.9 else 100
+        out[f, level] = percent
+    return out
 
 
 class Stream:
-    """Endless batches; chunk n of seed s is always the same documents."""
+    """Batch after batch. Shard k of a seed is the same whenever it is made: its mixture depends on k alone, or on the pass
+    rates that a later stage was given. The next shard is made while the last one is used."""
 
-    def __init__(self, tool, tok, requests, seed, short=256, long=512, tokens=4096, chunk=4000):
-        self.tool, self.seed, self.chunk = tool, seed, chunk
-        self.renderer = Renderer(tok, requests, seed)
-        self.packer = Packer(short, long, tokens)
-        self.chunks = self.documents = self.tokens = 0
-        self.hash = hashlib.sha256()
+    def __init__(self, tool, directory, seed, batch_tokens, rows, shard_batches, plan_tokens, threads, gsm8k="", passed=None, shard=0, batch=0):
+        self.tool, self.directory, self.seed, self.passed = tool, directory, seed, passed
+        self.batch_tokens, self.rows, self.shard_batches = batch_tokens, rows, shard_batches
+        self.plan_tokens, self.threads, self.gsm8k = plan_tokens, threads, gsm8k
+        self.levels = families(tool)
+        self.number, self.at = shard, batch
+        self.made = {}  # what the tool said of each shard that is not in use yet
+        self.news = []  # and of those in use, until the trainer has written it down
+        self.ahead = None
+        os.makedirs(f"{directory}/shards", exist_ok=True)
+        self.shard = self.take(shard)
 
-    def refill(self):
-        raw, docs = documents(self.tool, self.seed * 1000003 + self.chunks, self.chunk)
-        self.hash.update(raw)
-        self.chunks += 1
-        self.documents += len(docs)
-        for ids, counted in self.renderer.encode(docs):
-            self.tokens += len(ids)
-            self.packer.put(ids, counted)
+    def make(self, k):
+        path, factors = f"{self.directory}/shards/{k:06d}.bin", f"{self.directory}/shards/{k:06d}.factors"
+        progress = k * self.shard_batches * self.batch_tokens / self.plan_tokens
+        with open(factors, "w") as f:
+            f.writelines(f"{name} {level} {percent}\n" for (name, level), percent in shift(progress, self.passed, self.levels).items())
+        args = [self.tool, "--shard", path, "--batches", str(self.shard_batches), "--batch-tokens", str(self.batch_tokens), "--rows",
+                ",".join(map(str, self.rows)), "--seed", str(self.seed * 1000003 + k), "--factors", factors, "--threads", str(self.threads),
+                "--tokenizer", f"{self.directory}/tokenizer.json", "--template", f"{self.directory}/chat.jinja"]
+        if os.path.exists(f"{self.directory}/requests.json"):
+            args += ["--requests", f"{self.directory}/requests.json"]
+        if self.gsm8k:
+            args += ["--gsm8k", self.gsm8k]
+        said = json.loads(subprocess.run(args, stdout=subprocess.PIPE, check=True).stdout)
+        digest = hashlib.sha256(open(path, "rb").read()).hexdigest()
+        self.made[k] = {"shard": k, "sha256": digest, "tool": hashlib.sha256(open(self.tool, "rb").read()).hexdigest(),
+                        "passed": self.passed is not None, **said}
+
+    def take(self, k):
+        if self.ahead:
+            self.ahead.join()
+        if k not in self.made:
+            self.make(k)
+        for name in os.listdir(f"{self.directory}/shards"):
+            if int(name.split(".")[0]) < k:
+                os.remove(f"{self.directory}/shards/{name}")
+        self.news.append(self.made.pop(k))
+        self.ahead = threading.Thread(target=self.make, args=(k + 1,), daemon=True)
+        self.ahead.start()
+        return Shard(f"{self.directory}/shards/{k:06d}.bin")
 
     def batch(self):
-        while (b := self.packer.batch()) is None:
-            self.refill()
-        return b
+        if self.at == self.shard.count:
+            self.number, self.at = self.number + 1, 0
+            self.shard = self.take(self.number)
+        rows = self.shard.batch(self.at)
+        self.at += 1
+        return rows

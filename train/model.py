@@ -69,13 +69,16 @@ class Block(nn.Module):
         c = self.c
         b, t, _ = x.shape
         h = rms(x, self.attn_norm, c.eps)
-        q = F.linear(h, self.attn_q).view(b, t, c.heads, c.head_dim)
-        k = F.linear(h, self.attn_k).view(b, t, c.kv_heads, c.head_dim)
-        v = F.linear(h, self.attn_v).view(b, t, c.kv_heads, c.head_dim).transpose(1, 2)
+        qkv = F.linear(h, torch.cat((self.attn_q, self.attn_k, self.attn_v)))  # one product reads h once
+        q, k, v = qkv.view(b, t, -1, c.head_dim).split((c.heads, c.kv_heads, c.kv_heads), 2)
+        v = v.transpose(1, 2)
         q = rotate(rms(q, self.attn_q_norm, c.eps).transpose(1, 2), cos, sin)
         k = rotate(rms(k, self.attn_k_norm, c.eps).transpose(1, 2), cos, sin)
         if cache is not None:
             k, v = cache.put(k, v)
+        if x.is_cuda:
+            out = F.scaled_dot_product_attention(q, k, v, mask.to(q.dtype), enable_gqa=True)
+            return self.rest(x, out.transpose(1, 2).reshape(b, t, -1))
         # a group of query heads shares one key/value head: fold the group into the time axis
         g = c.heads // c.kv_heads
         s = k.shape[2]
@@ -85,10 +88,13 @@ class Block(nn.Module):
         score = torch.bmm(q, k.transpose(1, 2)).view(b, c.kv_heads * g, t, s)
         score = (score.float() * c.head_dim ** -0.5 + mask).softmax(-1).to(q.dtype)
         out = torch.bmm(score.view(b * c.kv_heads, g * t, s), v)
-        out = out.view(b, c.heads, t, c.head_dim).transpose(1, 2).reshape(b, t, -1)
-        x = x + F.linear(out, self.attn_output)
-        h = rms(x, self.ffn_norm, c.eps)
-        return x + F.linear(F.silu(F.linear(h, self.ffn_gate)) * F.linear(h, self.ffn_up), self.ffn_down)
+        return self.rest(x, out.view(b, c.heads, t, c.head_dim).transpose(1, 2).reshape(b, t, -1))
+
+    def rest(self, x, attended):
+        x = x + F.linear(attended, self.attn_output)
+        h = rms(x, self.ffn_norm, self.c.eps)
+        gate, up = F.linear(h, torch.cat((self.ffn_gate, self.ffn_up))).chunk(2, -1)
+        return x + F.linear(F.silu(gate) * up, self.ffn_down)
 
 
 class Model(nn.Module):
@@ -116,8 +122,8 @@ class Model(nn.Module):
 
     def hidden(self, ids, cos, sin, mask, caches=None):
         x = F.embedding(ids, self.token_embd)
-        if torch.is_autocast_cpu_enabled() if hasattr(torch, "is_autocast_cpu_enabled") else False:
-            x = x.to(torch.get_autocast_dtype("cpu"))
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         for i, block in enumerate(self.blk):
             x = block(x, cos, sin, mask, caches[i] if caches else None)
         return rms(x, self.output_norm, self.c.eps)
@@ -128,21 +134,21 @@ class Model(nn.Module):
 
 def loss_of(model, ids, targets, doc):
     """ids, targets, doc [B,T]; a target below 0 does not count. A token sees its own document only. Positions run on
-    through a row: attention depends on differences of positions alone."""
+    through a row: attention depends on differences of positions alone. The sum over what counts, in nats."""
     t = ids.shape[1]
-    index = torch.arange(t)
+    index = torch.arange(t, device=ids.device)
     seen = (doc[:, :, None] == doc[:, None, :]) & (index[:, None] >= index[None, :])
-    mask = torch.zeros(seen.shape).masked_fill(~seen, -30000.0)[:, None]
+    mask = torch.zeros(seen.shape, device=ids.device).masked_fill(~seen, -30000.0)[:, None]
     logits = model(ids, model.cos[:t], model.sin[:t], mask).float()
-    return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=-1)
+    return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=-1, reduction="sum")
 
 
 class Cache:
     """Keys and values of one layer, [B,K,limit,E], filled from the left."""
 
-    def __init__(self, c, rows, limit):
-        self.k = torch.zeros(rows, c.kv_heads, limit, c.head_dim)
-        self.v = torch.zeros(rows, c.kv_heads, limit, c.head_dim)
+    def __init__(self, c, rows, limit, like):
+        self.k = like.new_zeros(rows, c.kv_heads, limit, c.head_dim)
+        self.v = torch.zeros_like(self.k)
         self.used = 0
 
     def put(self, k, v):
@@ -152,11 +158,22 @@ class Cache:
         self.used = end
         return self.k[:, :, :end], self.v[:, :, :end]
 
+    def keep(self, rows):
+        self.k, self.v = self.k[rows], self.v[rows]
+
+
+def pick(logits, temperature, generator):
+    """The likeliest token of each row, or one by chance."""
+    if temperature == 0:
+        return logits.argmax(-1)
+    chance = torch.rand(logits.shape, generator=generator, device=logits.device).clamp_min(1e-20)
+    return (logits / temperature - chance.log().neg().log()).argmax(-1)  # Gumbel's trick
+
 
 @torch.no_grad()
-def greedy(model, prompts, stop, steps):
-    """Continues each list of ids by the likeliest token until a stop id; returns the new ids of each."""
-    c, rows = model.c, len(prompts)
+def generate(model, prompts, stop, steps, temperature=0.0, generator=None):
+    """Continues each list of ids until a stop id; returns the new ids of each."""
+    c, rows, weight = model.c, len(prompts), model.token_embd
     width = max(map(len, prompts))
     steps = min(steps, c.context - width)
     ids = torch.zeros(rows, width, dtype=torch.long)
@@ -164,19 +181,24 @@ def greedy(model, prompts, stop, steps):
     for i, p in enumerate(prompts):  # padded on the left, so that every row goes on at the same place
         ids[i, width - len(p):] = torch.tensor(p)
         pad[i, :width - len(p)] = -30000.0
-    caches = [Cache(c, rows, width + steps) for _ in range(c.layers)]
-    index = torch.arange(width)
+    ids, pad = ids.to(weight.device), pad.to(weight.device)
+    caches = [Cache(c, rows, width + steps, weight) for _ in range(c.layers)]
+    index = torch.arange(width, device=weight.device)
     mask = torch.where(index[:, None] >= index[None, :], 0.0, -30000.0)[None, None] + pad[:, None, None, :width]
-    out, live, at = [[] for _ in prompts], torch.ones(rows, dtype=torch.bool), 0
+    out, live = [[] for _ in prompts], list(range(rows))
     logits = model(ids, model.cos[:width], model.sin[:width], mask, caches)[:, -1]
     for at in range(width, width + steps):
-        nxt = logits.argmax(-1)
-        for i in range(rows):
-            if live[i]:
-                out[i].append(int(nxt[i]))
-                live[i] = int(nxt[i]) not in stop
-        if not live.any():
+        nxt = pick(logits.float(), temperature, generator)
+        for i, token in zip(live, nxt.tolist()):
+            out[i].append(token)
+        going = [n for n, i in enumerate(live) if out[i][-1] not in stop]
+        if not going:
             break
+        if len(going) < len(live):  # rows that ended cost nothing more
+            keep = torch.tensor(going, device=weight.device)
+            live, nxt, pad = [live[n] for n in going], nxt[keep], pad[keep]
+            for cache in caches:
+                cache.keep(keep)
         mask = pad[:, None, None, :at + 1]
         logits = model(nxt[:, None], model.cos[at:at + 1], model.sin[at:at + 1], mask, caches)[:, -1]
     return out

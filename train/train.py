@@ -1,24 +1,43 @@
-"""Trains the bundled model: tokenizer, packed documents, qwen3 architecture, Muon and AdamW, decay to zero by the clock.
+"""Trains a model of the table SIZES: tokenizer, shards, Muon and AdamW, warm-up, a stable rate, a decay when it is wanted.
 
-    python train/train.py --tool build/corpus --out /tmp/run --minutes 60
+    python train/train.py --state DIR --size 3m --minutes 60            begin; the rate stays high, nothing is finished
+    python train/train.py --state DIR --resume --minutes 120            go on exactly where DIR/checkpoint.pt is
+    python train/train.py --state DIR --resume --minutes 10 --decay 1   finish: DIR/final.pt; checkpoint.pt stays to go on from
+    python train/train.py --state DIR --size main --minutes 9.5 --decay 0.4       all in one command, as on a GPU
 
-Progress is elapsed time over --minutes (a busy machine cannot break the decay), or steps over --steps for a run
-that can be repeated exactly.
+Progress towards --minutes is elapsed time over minutes, so that a busy machine cannot break the decay; --steps counts steps
+instead, for a run that can be repeated exactly. DIR holds everything that a run needs to go on: tokenizer, template, the shard in
+use, the log and the checkpoint, which is written every --save-minutes and when the run is told to end.
 """
 import argparse
+import contextlib
+import io
 import json
 import math
 import os
+import shutil
+import signal
+import subprocess
 import sys
 import time
 
 import torch
-from tokenizers import Tokenizer
 
 import chat
 import data
-import evaluate
 from model import Config, Model, loss_of
+
+# (width, layers, ff, heads, kv heads, head size), tokens of a step, tokens that the mixture is planned for
+SIZES = {
+    "toy": ((64, 2, 128, 4, 2, 16), 2048, 1e6),
+    "3m": ((192, 8, 512, 6, 2, 32), 8192, 100e6),
+    "5m": ((192, 12, 512, 6, 2, 32), 8192, 100e6),
+    "6m": ((256, 8, 768, 8, 2, 32), 8192, 100e6),
+    "mini": ((256, 12, 768, 4, 2, 64), 131072, 500e6),
+    "main": ((512, 10, 1280, 8, 2, 64), 524288, 700e6),
+}
+PART_BYTES = 15 << 20
+CPU_MICRO, GPU_MICRO = 4096, 65536  # tokens that go through at once: on a CPU what the cache holds
 
 
 class Muon(torch.optim.Optimizer):
@@ -55,132 +74,210 @@ class Muon(torch.optim.Optimizer):
                     p.mul_(1 - group["lr"] * group["decay"]).sub_(u, alpha=group["lr"])
 
 
-def optimizers(model, lr, kind):
+def optimizers(model, lr):
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "token_embd" not in n]
     rest = [p for n, p in model.named_parameters() if p.dim() < 2 or "token_embd" in n]
-    if kind == "muon":
-        return [Muon(matrices, lr), torch.optim.AdamW(rest, lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True)]
-    return [torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}], lr,
-                              betas=(0.9, 0.95), fused=True)]
+    return [Muon(matrices, lr), torch.optim.AdamW(rest, lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True)]
 
 
-def schedule(progress, warm):
-    """Warm-up, a plateau, then a linear way down to zero over the last two thirds."""
-    up = min(1.0, warm)
-    return up * min(1.0, max(0.0, (1 - progress) / 0.7))
+def schedule(step, progress, decay):
+    """Warm-up over 100 steps, then stable; over the last part `decay` of the run, a straight line to zero."""
+    return min(1.0, (step + 1) / 100) * (min(1.0, max(0.0, (1 - progress) / decay)) if decay else 1.0)
 
 
 def arguments():
-    a = argparse.ArgumentParser()
-    a.add_argument("--tool", default="build/corpus")
-    a.add_argument("--out", required=True)
-    a.add_argument("--requests", default="", help="self-instruct seed tasks (JSONL), optional")
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--state", required=True, metavar="DIR")
+    a.add_argument("--resume", action="store_true")
+    a.add_argument("--size", choices=SIZES, default="3m")
     a.add_argument("--minutes", type=float, default=60)
     a.add_argument("--steps", type=int, default=0)
+    a.add_argument("--decay", type=float, default=0, help="part of the run, at its end, in which the rate falls to zero")
+    a.add_argument("--passed", default="", help="pass rates from evaluate.py --write or `thinkd exam --json`: asks less of what is always right")
+    a.add_argument("--tool", default="build/corpus")
+    a.add_argument("--requests", default="", help="self-instruct seed tasks (JSONL), optional")
+    a.add_argument("--gsm8k", default="", help="GSM8K's train.jsonl, optional: word problems that people wrote")
+    a.add_argument("--from-gguf", default="", help="begin with the weights of a model file of the same width; tokens are matched by text, new layers add nothing at first")
     a.add_argument("--seed", type=int, default=1)
-    a.add_argument("--lr", type=float, default=2e-3)
-    a.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
-    a.add_argument("--batch-tokens", type=int, default=4096)
-    a.add_argument("--vocab", type=int, default=640)
-    a.add_argument("--threads", type=int, default=2)
+    a.add_argument("--lr", type=float, default=3e-3)
+    a.add_argument("--vocab", type=int, default=1024)
+    a.add_argument("--rows", default="256,512,1024")
+    a.add_argument("--step-tokens", type=int, default=0)
+    a.add_argument("--plan-tokens", type=float, default=0)
+    a.add_argument("--shard-batches", type=int, default=400)
+    a.add_argument("--threads", type=int, default=0, help="0: all")
     a.add_argument("--compile", type=int, default=1)
-    a.add_argument("--bf16", type=int, default=1)
-    a.add_argument("--eval-minutes", type=float, default=0, help="0: only at the end")
-    a.add_argument("--save-minutes", type=float, default=10)
-    a.add_argument("--resume", default="", help="checkpoint whose weights and counts to go on from; the schedule starts anew, "
-                   "and another --seed gives documents that were not seen")
-    for name, default in (("width", 192), ("layers", 8), ("ff", 512), ("heads", 6), ("kv-heads", 2), ("head-dim", 32)):
-        a.add_argument("--" + name, type=int, default=default)
-    return a.parse_args()
+    a.add_argument("--deliver", default="", metavar="DIR", help="after a decay: the weights as bfloat16 in parts of 15 MiB, and what exporting needs")
+    a.add_argument("--save-minutes", type=float, default=5)
+    args = a.parse_args()
+    if args.resume:
+        if not os.path.exists(f"{args.state}/checkpoint.pt"):
+            a.error(f"{args.state} holds no checkpoint to resume")
+    elif os.path.exists(f"{args.state}/checkpoint.pt"):
+        a.error(f"{args.state} holds a run already: --resume, or another directory")
+    return args
 
 
-def build_tokenizer(args, requests):
-    """Learned from what people and the model write, each text once; never from the markers around it."""
-    _, docs = data.documents(args.tool, 7, 20000)
-    texts = [t["user"] for d in docs for t in d["turns"]] + [d["system"] for d in docs[:2000]]
-    texts += [t["think"] for d in docs[:6000] for t in d["turns"]]
-    texts += sorted({t["text"] for d in docs for t in d["turns"] if not t["text"].startswith("Answer")}) * 60
-    texts += ["Answer: 1"] * 4000 + [chat.CLOSE] * 200 + ["system\n", "user\n", "assistant\n"] * 8000 + [r[0] for r in requests]
-    return chat.train_tokenizer(texts, args.vocab)
-
-
-def main():
-    args = arguments()
-    os.makedirs(args.out, exist_ok=True)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
+def prepare(args):
+    """What stays the same for the life of a run goes into DIR once."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    (width, layers, ff, heads, kv_heads, head_dim), step_tokens, plan = SIZES[args.size]
+    os.makedirs(args.state, exist_ok=True)
     requests = data.instructions(args.requests, False)
-    before = torch.load(args.resume, weights_only=True) if args.resume else {}
-    if before:
-        tok = Tokenizer.from_file(os.path.join(os.path.dirname(args.resume), "tokenizer.json"))
-    else:
-        tok = build_tokenizer(args, requests)
-    tok.save(f"{args.out}/tokenizer.json")
-    config = Config(vocab=tok.get_vocab_size(), width=args.width, layers=args.layers, ff=args.ff, heads=args.heads,
-                    kv_heads=args.kv_heads, head_dim=args.head_dim)
-    model = Model(config).init(args.seed)
-    if before:
-        model.load_state_dict(before["weights"])
-    params = sum(p.numel() for p in model.parameters())
-    step_loss = torch.compile(loss_of, dynamic=False) if args.compile else loss_of
-    opts = optimizers(model, args.lr, args.optimizer)
-    stream = data.Stream(args.tool, tok, requests, args.seed, tokens=args.batch_tokens)
-    held = evaluate.HeldOut(args.tool, tok, data.instructions(args.requests, True))
-    log = open(f"{args.out}/log.jsonl", "a", buffering=1)
-    print(f"{params} parameters, vocabulary {config.vocab}", flush=True)
+    if requests:
+        with open(f"{args.state}/requests.json", "w") as f:
+            json.dump(requests, f)
+    if not os.path.exists(f"{args.state}/tokenizer.json"):
+        gsm8k = ["--gsm8k", args.gsm8k] if args.gsm8k else []
+        texts = chat.corpus_texts(data.documents(args.tool, 7, 40000, *gsm8k), requests)
+        chat.train_tokenizer(texts, args.vocab).save(f"{args.state}/tokenizer.json")
+    shutil.copy(chat.TEMPLATE_FILE, f"{args.state}/chat.jinja")
+    config = Config(chat.load(f"{args.state}/tokenizer.json").get_vocab_size(), width, layers, ff, heads, kv_heads, head_dim)
+    step_tokens = args.step_tokens or step_tokens
+    run = {"size": args.size, "config": config.dict(), "seed": args.seed, "lr": args.lr, "rows": [int(r) for r in args.rows.split(",")],
+           "step_tokens": step_tokens, "micro_tokens": min(step_tokens, GPU_MICRO if device == "cuda" else CPU_MICRO),
+           "plan_tokens": args.plan_tokens or plan, "shard_batches": args.shard_batches}
+    with open(f"{args.state}/run.json", "w") as f:
+        json.dump(run, f, indent=1)
+    return run
 
-    def save(name):
-        torch.save({"before": {k: before[k] for k in before if k not in ("weights", "config")}, "config": config.dict(),
-                    "weights": model.state_dict(), "args": vars(args), "step": step, "seen": seen, "documents": stream.documents,
-                    "chunks": stream.chunks, "data_sha256": stream.hash.hexdigest(), "seconds": time.monotonic() - begin}, f"{args.out}/{name}")
 
-    first = step = before.get("step", 0)
-    seen, begin, recent = before.get("seen", 0), time.monotonic(), []
-    next_eval = args.eval_minutes * 60 if args.eval_minutes else math.inf
-    next_save = args.save_minutes * 60
-    last = begin
-    while True:
-        elapsed = time.monotonic() - begin
-        progress = (step - first) / args.steps if args.steps else elapsed / (args.minutes * 60)
-        if progress >= 1:
-            break
-        rate = args.lr * schedule(progress, (step - first + 1) / 100)
-        ids, targets, doc = stream.batch()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bool(args.bf16)):
-            loss = step_loss(model, ids, targets, doc)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for o in opts:
+class Run:
+    """Model, optimizers, stream and counts: what a checkpoint holds."""
+
+    def __init__(self, args):
+        self.args, self.device = args, "cuda" if torch.cuda.is_available() else "cpu"
+        self.run = json.load(open(f"{args.state}/run.json")) if args.resume else prepare(args)
+        self.model = Model(Config(**self.run["config"])).init(self.run["seed"])
+        self.step = self.seen = self.counted = 0
+        self.before, self.begin = 0.0, time.monotonic()  # seconds of earlier sittings, start of this one
+        self.history = []
+        self.log = open(f"{args.state}/log.jsonl", "a", buffering=1)
+        if args.from_gguf and not args.resume:
+            import warm
+            self.history.append(warm.load(self.model, f"{args.state}/tokenizer.json", args.from_gguf))
+        self.model.to(self.device)
+        self.opts = optimizers(self.model, self.run["lr"])
+        place = self.restore() if args.resume else (0, 0)
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+        self.history.append({"sitting": commit, "step": self.step, "lr": self.run["lr"], "decay": args.decay, "passed": bool(args.passed),
+                             "gsm8k": bool(args.gsm8k)})
+        passed = data.pass_rates(args.passed) if args.passed else None
+        if passed is not None:
+            place = (place[0] + 1, 0)  # another mixture begins with a shard of its own
+        self.stream = data.Stream(args.tool, args.state, self.run["seed"], self.run["micro_tokens"], self.run["rows"],
+                                  self.run["shard_batches"], self.run["plan_tokens"], os.cpu_count(), args.gsm8k, passed, *place)
+        self.loss = torch.compile(loss_of, dynamic=False) if args.compile else loss_of
+
+    def restore(self):
+        saved = torch.load(f"{self.args.state}/checkpoint.pt", weights_only=True, map_location=self.device)
+        self.model.load_state_dict(saved["weights"])
+        for o, state in zip(self.opts, saved["optimizers"]):
+            o.load_state_dict(state)
+        self.step, self.seen, self.counted = saved["step"], saved["seen"], saved["counted"]
+        self.before, self.history = saved["seconds"], saved["history"]
+        return saved["place"]
+
+    def seconds(self):
+        return self.before + time.monotonic() - self.begin
+
+    def save(self, name):
+        path = f"{self.args.state}/{name}"
+        torch.save({"run": self.run, "config": self.run["config"], "weights": self.model.state_dict(),
+                    "optimizers": [o.state_dict() for o in self.opts], "step": self.step, "seen": self.seen, "counted": self.counted,
+                    "place": (self.stream.number, self.stream.at), "seconds": self.seconds(), "history": self.history}, path + ".part")
+        os.replace(path + ".part", path)
+
+    def autocast(self):
+        if self.device == "cuda":
+            return torch.autocast("cuda", torch.bfloat16)
+        return torch.autocast("cpu", torch.bfloat16) if self.run["size"] != "toy" else contextlib.nullcontext()
+
+    def advance(self, rate):
+        """One step: micro-batches until the step's tokens are reached, then the optimizers. Returns loss and what counted."""
+        batches = [data.unpack(self.stream.batch().to(self.device)) for _ in range(self.run["step_tokens"] // self.run["micro_tokens"])]
+        while self.stream.news:
+            self.history.append(self.stream.news.pop(0))
+            self.tell(self.history[-1])
+        counts = sum(int((targets >= 0).sum()) for _, targets, _ in batches)
+        total = 0.0
+        for ids, targets, doc in batches:
+            with self.autocast():
+                loss = self.loss(self.model, ids, targets, doc) / counts
+            loss.backward()
+            total += loss.item()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for o in self.opts:
             for g in o.param_groups:
                 g["lr"] = rate
             o.step()
             o.zero_grad(set_to_none=True)
-        step += 1
-        seen += int((doc >= 0).sum())
-        recent.append(loss.item())
-        if step % 50 == 0:
+        self.step += 1
+        self.seen += self.run["step_tokens"]
+        self.counted += counts
+        return total
+
+    def tell(self, row):
+        print(json.dumps(row), file=self.log)
+
+
+def deliver(run, directory):
+    """What a machine that is lent gives back: the weights as bfloat16 in parts that `cat` joins to a final.pt, and what else a state
+    needs to be exported."""
+    os.makedirs(directory, exist_ok=True)
+    saved = torch.load(f"{run.args.state}/final.pt", weights_only=True, map_location="cpu")
+    saved = {**{k: v for k, v in saved.items() if k != "optimizers"}, "weights": {n: v.bfloat16() for n, v in saved["weights"].items()}}
+    raw = io.BytesIO()
+    torch.save(saved, raw)
+    for i in range(0, raw.tell(), PART_BYTES):
+        with open(f"{directory}/final.pt.{i // PART_BYTES}", "wb") as f:
+            f.write(raw.getbuffer()[i:i + PART_BYTES])
+    for name in ("tokenizer.json", "chat.jinja", "run.json", "log.jsonl"):
+        shutil.copy(f"{run.args.state}/{name}", directory)
+
+
+def train(args):
+    run = Run(args)
+    ended = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.append(True))
+    print(f"{sum(p.numel() for p in run.model.parameters())} parameters, vocabulary {run.run['config']['vocab']}, step {run.step}, "
+          f"{run.seen / 1e6:.2f}M tokens seen, {run.device}", flush=True)
+    first, recent, last, next_save = run.step, [], time.monotonic(), args.save_minutes * 60
+    decaying = False
+    while not ended:
+        elapsed = time.monotonic() - run.begin
+        progress = (run.step - first) / args.steps if args.steps else elapsed / (args.minutes * 60)
+        if progress >= 1:
+            break
+        if args.decay and progress >= 1 - args.decay and not decaying:
+            decaying = True
+            if run.step > first:
+                run.save("checkpoint.pt")  # from here one may go on at the full rate
+        rate = run.run["lr"] * schedule(run.step, progress, args.decay)
+        recent.append(run.advance(rate))
+        if run.step % 20 == 0:
             now = time.monotonic()
-            row = {"step": step, "seconds": round(now - begin, 1), "tokens": seen, "loss": sum(recent) / len(recent), "lr": rate,
-                   "ms": round(1000 * (now - last) / 50)}
-            last = now
-            recent = []
-            print(json.dumps(row), file=log)
-            print(f"{step:6d} {row['seconds']:8.1f}s {seen / 1e6:7.2f}M loss {row['loss']:.4f} lr {rate:.2e} {row['ms']} ms",
-                  flush=True)
-        if elapsed > next_save:
-            next_save += args.save_minutes * 60
-            save("checkpoint.pt")
-        if elapsed > next_eval:
-            next_eval += args.eval_minutes * 60
-            row = {"step": step, "seconds": round(elapsed, 1), "tokens": seen, **held.measure(model)}
-            print(json.dumps(row), file=log)
-            print("eval", json.dumps(row), flush=True)
-            last = time.monotonic()
-    save("final.pt")
-    row = {"step": step, "tokens": seen, "final": True, **held.measure(model)}
-    print(json.dumps(row), file=log)
-    print("final", json.dumps(row), flush=True)
+            row = {"step": run.step, "seconds": round(run.seconds(), 1), "tokens": run.seen, "loss": round(sum(recent) / len(recent), 5),
+                   "lr": rate, "tokens_per_s": round(len(recent) * run.run["step_tokens"] / (now - last)), "decay": decaying}
+            run.tell(row)
+            print(f"{run.step:6d} {row['seconds']:8.1f}s {run.seen / 1e6:7.2f}M loss {row['loss']:.4f} lr {rate:.2e} "
+                  f"{row['tokens_per_s']} tokens/s", flush=True)
+            recent, last = [], now
+        if elapsed > next_save and not decaying:
+            next_save = elapsed + args.save_minutes * 60
+            run.save("checkpoint.pt")
+    if decaying and not ended:
+        run.save("final.pt")
+        if args.deliver:
+            deliver(run, args.deliver)
+    elif not decaying:
+        run.save("checkpoint.pt")
+    print("ended" if ended else "done", f"at step {run.step}", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options = arguments()
+    torch.set_num_threads(options.threads or os.cpu_count())
+    torch.manual_seed(options.seed)
+    sys.exit(train(options))

@@ -7,6 +7,7 @@
  */
 #include "test.h"
 
+#include "base/file.h"
 #include "text/text_impl.h"
 #include "json/json.h"
 
@@ -551,6 +552,22 @@ static void call_starts_are_found(void **state)
     tokenizer_close(t);
 }
 
+/* The template that the project's own models carry. */
+static void own_models_think_and_call(void **state)
+{
+    (void)state;
+    struct buf source = { 0 };
+    struct err err = { 0 };
+    assert_int_equal(file_read(&source, "train/chat.jinja", 64 * KIB, &err), ERR_OK);
+    struct tokenizer *t = open_tokenizer(ARRAY_LEN(markers));
+    struct reply_format *f;
+    reply_format_open(&f, t, buf_str(&source));
+    assert_string_equal(reply_format_name(f), "think+hermes");
+    reply_format_close(f);
+    tokenizer_close(t);
+    buf_free(&source);
+}
+
 /* What may begin a thought behind the prompt and so much of the reply, and whether a head is being written. */
 static void beginnings_are_known(void **state)
 {
@@ -595,10 +612,16 @@ static void beginnings_are_known(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(beginnings_are_known),     cmocka_unit_test(replies_come_apart),
-    cmocka_unit_test(endless_headers_are_text), cmocka_unit_test(thoughts_are_closed),
-    cmocka_unit_test(thoughts_are_skipped),     cmocka_unit_test(a_vocabulary_without_markers),
-    cmocka_unit_test(calls_are_read),           cmocka_unit_test(scanned_calls_are_read),
-    cmocka_unit_test(calls_are_bounded),        cmocka_unit_test(call_starts_are_found),
+    cmocka_unit_test(beginnings_are_known),
+    cmocka_unit_test(replies_come_apart),
+    cmocka_unit_test(endless_headers_are_text),
+    cmocka_unit_test(thoughts_are_closed),
+    cmocka_unit_test(thoughts_are_skipped),
+    cmocka_unit_test(a_vocabulary_without_markers),
+    cmocka_unit_test(calls_are_read),
+    cmocka_unit_test(scanned_calls_are_read),
+    cmocka_unit_test(calls_are_bounded),
+    cmocka_unit_test(call_starts_are_found),
+    cmocka_unit_test(own_models_think_and_call),
 };
 TEST_GROUP(text_reply, tests)
