@@ -158,3 +158,9 @@ void builder_unique_keys(struct builder *b)
 {
     b->unique_keys = true;
 }
+
+void builder_keys_behind(struct builder *b, struct str mark)
+{
+    b->unique_keys = b->unique_keys && mark.len;
+    b->keys_mark = mark;
+}

@@ -58,6 +58,53 @@ enum err_code grammar_open_regex(struct grammar **out, struct str pattern, struc
 /* Lark's syntax, as custom tools document it. */
 enum err_code grammar_open_lark(struct grammar **out, struct str source, struct err *err);
 
+/* --- calls of tools (calls.c) ---------------------------------------------------------------------------- */
+
+#define CALLS_MAX 32 /* of one answer */
+
+struct calls; /* which tools may be called, and how; read-only once open, reference-counted */
+struct calls_options {
+    const char *form;     /* the model's: see calls.c; NULL: a form in letters */
+    const json_t *only;   /* names of the tools that may be called; NULL: all */
+    bool text;            /* an answer need not call: it is text, or text and calls */
+    bool parallel;        /* several calls in one answer */
+    const json_t *answer; /* the schema of an answer without calls; NULL: any text */
+    bool answer_strict;
+};
+/* tools: [{type: "function", name, parameters, strict} or {type: "custom", name, format}], members of other types are left out; an
+ * index among them names a tool. Functions' parameters may be null: any object. */
+void calls_open(struct calls **out, const json_t *tools, const struct calls_options *o);
+struct calls *calls_ref(struct calls *c);
+void calls_unref(struct calls *c); /* NULL is fine */
+const char *calls_name(const struct calls *c, size_t tool);
+bool calls_custom(const struct calls *c, size_t tool);
+
+/* The answers that may be given, with the same tools and options. *omitted as above, each path begins with its tool's,
+ * or says that of the answer's schema. *at: the tool that an error is about; their number: it is about none. */
+enum err_code grammar_open_calls(struct grammar **out, const struct calls *c, const json_t *tools,
+                                 const struct calls_options *o, json_t **omitted, size_t *at,
+                                 struct err *err);
+
+/* An answer of that grammar taken apart while it comes: put, then next until there is none. */
+enum calls_piece { CALLS_TEXT, CALLS_BEGIN, CALLS_ARGUMENTS };
+struct calls_scan {
+    const struct calls *calls; /* borrowed */
+    struct buf held, piece;
+    int state; /* calls.c's */
+    int64_t depth;
+    bool quoted, escaped, ended;
+    /* The piece: text, the beginning of a call of tool, or more of its arguments: JSON, or a custom tool's input. Valid until the next
+     * call that takes s. */
+    enum calls_piece kind;
+    size_t tool;
+    struct str text;
+};
+void calls_scan_start(struct calls_scan *s, const struct calls *c);
+void calls_scan_put(struct calls_scan *s, struct str text);
+void calls_scan_end(struct calls_scan *s); /* nothing more comes: next gives the text that was held back */
+bool calls_scan_next(struct calls_scan *s);
+void calls_scan_free(struct calls_scan *s);
+
 struct grammar *grammar_ref(struct grammar *g);
 void grammar_unref(struct grammar *g); /* NULL is fine */
 /* What it takes now, with all that is remembered of it for vocabularies: for whoever keeps many. */

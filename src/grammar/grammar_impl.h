@@ -60,6 +60,9 @@ bool node_open_ended(struct builder *b, const struct node *x);
  * have to remember the keys, so the matcher does. Only with keys that are open-ended, or else a text could come to
  * a place from which nothing goes on. */
 void builder_unique_keys(struct builder *b);
+/* The texts are JSON in part: an object begins with each mark, which ends inside the string of its first member, and
+ * nothing else is looked at. mark is kept as it is; empty: the keys are not looked at at all. */
+void builder_keys_behind(struct builder *b, struct str mark);
 
 /* A control token, by its text ("<tool_call>"): what a matcher's vocabulary has by that name. Not regular. Where
  * the vocabulary has none of that name, its text. */
@@ -89,6 +92,9 @@ enum err_code regex_node(const struct node **out, struct builder *b, struct str 
  * made stays the builder's, and is of no use after an error. */
 enum err_code schema_node(const struct node **out, struct builder *b, const json_t *schema,
                           const struct schema_options *o, json_t **omitted, struct err *err);
+
+/* Lark's syntax, as custom tools document it: the rule whose texts are the grammar's. */
+enum err_code lark_rule(size_t *out, struct builder *b, struct str source, struct err *err);
 
 /* Texts as JSON writes them between quotes: the images of a regular set of texts under JSON's escaping. Each
  * character has one spelling: itself, or the shortest escape where JSON needs one (\" \\ \b \f \n \r \t \u00XX);

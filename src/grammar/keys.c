@@ -62,8 +62,34 @@ static bool step_in_string(struct keys *k, unsigned char byte, struct arena *are
     return true;
 }
 
+/* A mark begins with a byte that it does not have again. */
+static bool ends_mark(struct keys *k, unsigned char byte)
+{
+    if (byte == (unsigned char)k->mark.ptr[k->mark_at])
+        k->mark_at++;
+    else
+        k->mark_at = byte == (unsigned char)k->mark.ptr[0];
+    if (k->mark_at < k->mark.len)
+        return false;
+    k->mark_at = 0;
+    return true;
+}
+
+static void begin_at_mark(struct keys *k, struct arena *arena)
+{
+    push(k, NULL, true, NULL, arena);
+    k->in_string = true;
+    k->in_key = k->key_next = k->escaped = false;
+}
+
 bool keys_step(struct keys *k, unsigned char byte, struct arena *arena)
 {
+    if (k->mark.len && ends_mark(k, byte)) {
+        begin_at_mark(k, arena);
+        return true;
+    }
+    if (k->mark.len && !k->top)
+        return true;
     if (k->in_string)
         return step_in_string(k, byte, arena);
     switch (byte) {

@@ -14,6 +14,7 @@
 #define THINKD_GRAMMAR_KEYS_H
 
 #include "base/arena.h"
+#include "base/str.h"
 
 struct key_said;
 struct key_level;
@@ -24,6 +25,10 @@ struct keys {
     bool in_string, escaped;
     bool in_key;   /* the string is a key */
     bool key_next; /* in an object, where a key begins if a string does */
+    /* Where the text is JSON only in part: an object begins anew with each mark, which ends inside the string of its first
+     * member, and outside of such objects nothing is looked at. Empty: all of the text is JSON. */
+    struct str mark;
+    size_t mark_at; /* bytes of it that came last */
 };
 
 /* Goes on by a byte. False, and nothing has changed: it would end a key that its object has. */

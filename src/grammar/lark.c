@@ -695,17 +695,24 @@ static enum err_code read_all(struct lark *l, size_t *start)
     return ERR_OK;
 }
 
-enum err_code grammar_open_lark(struct grammar **out, struct str source, struct err *err)
+enum err_code lark_rule(size_t *out, struct builder *b, struct str source, struct err *err)
 {
-    struct lark l = { .b = builder_open(), .s = source, .err = err };
-    size_t start;
-    *out = NULL;
-    enum err_code code = read_all(&l, &start);
+    struct lark l = { .b = b, .s = source, .err = err };
+    enum err_code code = read_all(&l, out);
     mem_free(l.definitions);
     mem_free(l.ignored);
+    return code;
+}
+
+enum err_code grammar_open_lark(struct grammar **out, struct str source, struct err *err)
+{
+    struct builder *b = builder_open();
+    size_t start;
+    *out = NULL;
+    enum err_code code = lark_rule(&start, b, source, err);
     if (code) {
-        builder_close(l.b);
+        builder_close(b);
         return code;
     }
-    return grammar_from(out, l.b, start, ERR_INVALID_VALUE, err);
+    return grammar_from(out, b, start, ERR_INVALID_VALUE, err);
 }

@@ -32,6 +32,7 @@ void matcher_open(struct matcher **out, struct grammar *g, struct grammar_vocab 
     m->space->refs++;
     m->state = space_start(m->space);
     unlock(m);
+    m->keys.mark = m->space->program->keys_mark;
     assert(m->state); /* a grammar without a text is refused when it is compiled */
     *out = m;
 }

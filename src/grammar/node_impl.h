@@ -71,6 +71,7 @@ struct builder {
     size_t n_rules, rules_cap;
     bool too_large;
     bool unique_keys;
+    struct str keys_mark;           /* keys.h */
     size_t asked_work, asked_cells; /* what questions have used (ask.c) */
 };
 

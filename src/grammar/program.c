@@ -700,6 +700,7 @@ enum err_code program_make(struct program **out, struct builder *b, size_t start
     }
     p->start = (uint32_t)start;
     p->unique_keys = b->unique_keys;
+    p->keys_mark = b->keys_mark;
     weigh_all(&w);
     put(&w, (struct instr){ .op = OP_NEVER });
     put(&w, (struct instr){ .op = OP_RETURN });

@@ -66,6 +66,7 @@ struct program {
     struct program_rule *rules;
     uint32_t n_rules, start; /* start: the rule */
     bool unique_keys;        /* keys.h is asked too */
+    struct str keys_mark;    /* keys.h */
     uint32_t *dfa_rules;     /* those with a dfa, by place */
     uint32_t n_dfas;
     struct str *controls;
