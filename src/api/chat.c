@@ -117,6 +117,8 @@ static enum err_code check_options(struct turn *t, const struct chat_body *b, st
                        "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.");
     if (!code)
         code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
+    if (!code)
+        code = tools_bind(t, !b->parallel_tool_calls.set || b->parallel_tool_calls.value, err);
     return code;
 }
 
@@ -157,6 +159,7 @@ static enum err_code decode(struct turn *t, struct err *err)
         return code;
     messages_set_verbosity(t, b.verbosity.set ? b.verbosity.value : VERBOSITY_USUAL);
     format_instruct(t);
+    tools_instruct(t);
     return ERR_OK;
 }
 

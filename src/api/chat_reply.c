@@ -60,7 +60,64 @@ static void put_logprobs(struct json_writer *w, const struct turn *t, const stru
 
 /* --- the plain reply ---------------------------------------------------------------------------------------- */
 
-/* A choice that was cut inside its thought has no message; its content is empty, as clients expect a string. */
+static bool calls_of(const struct job_view *job, size_t choice)
+{
+    for (size_t i = 0; i < job->n_items; i++)
+        if (job->items[i].kind == JOB_CALL && job->items[i].choice == choice)
+            return true;
+    return false;
+}
+
+/* Which of its choice's calls an item is. */
+static int64_t call_index(const struct job_view *job, size_t item)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < item; i++)
+        n += job->items[i].kind == JOB_CALL && job->items[i].choice == job->items[item].choice;
+    return n;
+}
+
+static const char *finish_of(const struct job_view *job, size_t choice)
+{
+    enum engine_finish finish = job->choices[choice].finish;
+    return finish == FINISH_STOP && calls_of(job, choice) ? "tool_calls" : finish_name(finish);
+}
+
+/* The inner object of a call: {name, arguments} under "function", {name, input} under "custom". name NULL: it was said. */
+static void put_called(struct json_writer *w, const struct job_item *item, const char *name, struct str text)
+{
+    jw_key(w, item->custom ? "custom" : "function");
+    jw_begin_object(w);
+    if (name)
+        put_text(w, "name", name);
+    put_string(w, item->custom ? "input" : "arguments", text);
+    jw_end_object(w);
+}
+
+static void put_call_head(struct json_writer *w, const struct job_item *item)
+{
+    put_text(w, "id", item->call_id);
+    put_text(w, "type", item->custom ? "custom" : "function");
+}
+
+static void put_calls(struct json_writer *w, const struct job_view *job, size_t choice)
+{
+    jw_key(w, "tool_calls");
+    jw_begin_array(w);
+    for (size_t i = 0; i < job->n_items; i++) {
+        const struct job_item *item = &job->items[i];
+        if (item->kind != JOB_CALL || item->choice != choice)
+            continue;
+        jw_begin_object(w);
+        put_call_head(w, item);
+        put_called(w, item, item->name, buf_str(&item->text));
+        jw_end_object(w);
+    }
+    jw_end_array(w);
+}
+
+/* A choice that was cut inside its thought has no message; its content is empty, as clients expect a string. Beside calls it is
+ * null where there is none. */
 static void put_choice(struct json_writer *w, const struct turn *t, const struct job_view *job, size_t choice)
 {
     jw_begin_object(w);
@@ -68,13 +125,20 @@ static void put_choice(struct json_writer *w, const struct turn *t, const struct
     jw_key(w, "message");
     jw_begin_object(w);
     put_text(w, "role", "assistant");
-    put_string(w, "content", choice_text(job, choice));
+    struct str text = choice_text(job, choice);
+    bool calls = calls_of(job, choice);
+    if (calls && !text.len)
+        put_text(w, "content", NULL);
+    else
+        put_string(w, "content", text);
     put_text(w, "refusal", NULL);
     jw_key(w, "annotations");
     jw_raw(w, STR("[]"));
+    if (calls)
+        put_calls(w, job, choice);
     jw_end_object(w);
     put_logprobs(w, t, job, choice, 0, job->choices[choice].n_tokens);
-    put_text(w, "finish_reason", finish_name(job->choices[choice].finish));
+    put_text(w, "finish_reason", finish_of(job, choice));
     jw_end_object(w);
 }
 
@@ -170,12 +234,34 @@ static void write_delta(struct turn *t, const struct job_event *ev, const struct
     buf_free(&delta);
 }
 
+/* A call begins, or its arguments go on. */
+static void write_call(struct turn *t, const struct job_event *ev, const struct job_view *job)
+{
+    const struct job_item *item = &job->items[ev->item];
+    bool begins = ev->kind == JOB_EV_ITEM_ADDED;
+    struct buf delta = { 0 };
+    struct json_writer w = { .out = &delta };
+    jw_begin_object(&w);
+    jw_key(&w, "tool_calls");
+    jw_begin_array(&w);
+    jw_begin_object(&w);
+    put_int(&w, "index", call_index(job, ev->item));
+    if (begins)
+        put_call_head(&w, item);
+    put_called(&w, item, begins ? item->name : NULL, begins ? STR("") : ev->text);
+    jw_end_object(&w);
+    jw_end_array(&w);
+    jw_end_object(&w);
+    write_choice(t, job, ev->choice, buf_str(&delta), NULL, NULL);
+    buf_free(&delta);
+}
+
 /* A choice that failed or was cancelled has no reason of its own: what happened follows as an error. */
 static void write_finish(struct turn *t, const struct job_event *ev, const struct job_view *job)
 {
     enum engine_finish finish = job->choices[ev->choice].finish;
     if (finish != FINISH_CANCELLED)
-        write_choice(t, job, ev->choice, STR("{}"), NULL, finish_name(finish));
+        write_choice(t, job, ev->choice, STR("{}"), NULL, finish_of(job, ev->choice));
 }
 
 static void write_end(struct turn *t, const struct job_view *job)
@@ -195,6 +281,11 @@ void chat_put(void *turn, const struct job_event *ev, const struct job_view *job
     switch (ev->kind) {
     case JOB_EV_STARTED: write_roles(t, job); break;
     case JOB_EV_TEXT_DELTA: write_delta(t, ev, job); break;
+    case JOB_EV_ITEM_ADDED:
+        if (job->items[ev->item].kind == JOB_CALL)
+            write_call(t, ev, job);
+        break;
+    case JOB_EV_CALL_DELTA: write_call(t, ev, job); break;
     case JOB_EV_CHOICE_DONE: write_finish(t, ev, job); break;
     case JOB_EV_ENDED: write_end(t, job); break;
     default: break; /* thinking and item borders are not shown here */

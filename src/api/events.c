@@ -101,6 +101,26 @@ static void put_text_done(struct json_writer *w, const struct event_in *in)
     put_item_tokens(w, in->t, in->job, in->item);
 }
 
+static void put_call_place(struct json_writer *w, const struct event_in *in)
+{
+    put_text(w, "item_id", in->item->id);
+    put_int(w, "output_index", (int64_t)in->ev->item);
+}
+
+static void put_call_delta(struct json_writer *w, const struct event_in *in)
+{
+    put_call_place(w, in);
+    put_string(w, "delta", in->ev->text);
+}
+
+static void put_call_done(struct json_writer *w, const struct event_in *in)
+{
+    put_call_place(w, in);
+    if (!in->item->custom)
+        put_text(w, "name", in->item->name);
+    put_string(w, in->item->custom ? "input" : "arguments", in->ev->text);
+}
+
 /* Two readings of "error" in one object: members beside the type, and an error object. The status is what a WebSocket's errors
  * have. */
 static void put_error(struct json_writer *w, const struct event_in *in)
@@ -119,22 +139,27 @@ static const struct event_kind {
     enum job_event_kind kind;
     const char *type;
     void (*put)(struct json_writer *w, const struct event_in *in);
+    const char *custom; /* of a custom tool's call, where that has another */
 } event_kinds[] = {
-    { JOB_EV_CREATED, "response.created", put_response_member },
-    { JOB_EV_QUEUED, "response.queued", put_response_member },
-    { JOB_EV_STARTED, "response.in_progress", put_response_member },
-    { JOB_EV_ITEM_ADDED, "response.output_item.added", put_item_added },
-    { JOB_EV_SUMMARY_ADDED, "response.reasoning_summary_part.added", put_summary_part },
-    { JOB_EV_SUMMARY_DELTA, "response.reasoning_summary_text.delta", put_summary_delta },
-    { JOB_EV_SUMMARY_TEXT_DONE, "response.reasoning_summary_text.done", put_summary_text },
-    { JOB_EV_SUMMARY_DONE, "response.reasoning_summary_part.done", put_summary_part },
-    { JOB_EV_PART_ADDED, "response.content_part.added", put_part_added },
-    { JOB_EV_TEXT_DELTA, "response.output_text.delta", put_text_delta },
-    { JOB_EV_TEXT_DONE, "response.output_text.done", put_text_done },
-    { JOB_EV_PART_DONE, "response.content_part.done", put_part_done },
-    { JOB_EV_ITEM_DONE, "response.output_item.done", put_item_done },
-    { JOB_EV_ERROR, "error", put_error },
-    { JOB_EV_ENDED, NULL, put_response_member }, /* named by how the job ended */
+    { JOB_EV_CREATED, "response.created", put_response_member, NULL },
+    { JOB_EV_QUEUED, "response.queued", put_response_member, NULL },
+    { JOB_EV_STARTED, "response.in_progress", put_response_member, NULL },
+    { JOB_EV_ITEM_ADDED, "response.output_item.added", put_item_added, NULL },
+    { JOB_EV_SUMMARY_ADDED, "response.reasoning_summary_part.added", put_summary_part, NULL },
+    { JOB_EV_SUMMARY_DELTA, "response.reasoning_summary_text.delta", put_summary_delta, NULL },
+    { JOB_EV_SUMMARY_TEXT_DONE, "response.reasoning_summary_text.done", put_summary_text, NULL },
+    { JOB_EV_SUMMARY_DONE, "response.reasoning_summary_part.done", put_summary_part, NULL },
+    { JOB_EV_PART_ADDED, "response.content_part.added", put_part_added, NULL },
+    { JOB_EV_TEXT_DELTA, "response.output_text.delta", put_text_delta, NULL },
+    { JOB_EV_TEXT_DONE, "response.output_text.done", put_text_done, NULL },
+    { JOB_EV_PART_DONE, "response.content_part.done", put_part_done, NULL },
+    { JOB_EV_CALL_DELTA, "response.function_call_arguments.delta", put_call_delta,
+      "response.custom_tool_call_input.delta" },
+    { JOB_EV_CALL_DONE, "response.function_call_arguments.done", put_call_done,
+      "response.custom_tool_call_input.done" },
+    { JOB_EV_ITEM_DONE, "response.output_item.done", put_item_done, NULL },
+    { JOB_EV_ERROR, "error", put_error, NULL },
+    { JOB_EV_ENDED, NULL, put_response_member, NULL }, /* named by how the job ended */
 };
 
 /* A cancelled response has no event of its own, and none reaches here. */
@@ -143,6 +168,13 @@ static const char *end_type(enum job_status status)
     return status == JOB_COMPLETED    ? "response.completed"
            : status == JOB_INCOMPLETE ? "response.incomplete"
                                       : "response.failed";
+}
+
+static const char *type_of(const struct event_kind *k, const struct event_in *in)
+{
+    if (!k->type)
+        return end_type(in->job->status);
+    return k->custom && in->item->custom ? k->custom : k->type;
 }
 
 /* What the last event shows is what is stored and replied as well: written once, kept in the turn. */
@@ -164,7 +196,7 @@ void events_encode(void *turn, const struct job_event *ev, const struct job_view
         k++;
     assert(k < ARRAY_LEN(event_kinds));
     jw_begin_object(&w);
-    put_text(&w, "type", event_kinds[k].type ? event_kinds[k].type : end_type(job->status));
+    put_text(&w, "type", type_of(&event_kinds[k], &in));
     put_int(&w, "sequence_number", (int64_t)ev->number);
     event_kinds[k].put(&w, &in);
     jw_end_object(&w);

@@ -194,6 +194,18 @@ static void put_trace(struct json_writer *w, const struct job_view *job)
     jw_end_object(w);
 }
 
+/* Of the answer's schema, then of the tools'. */
+static void put_omitted(struct json_writer *w, const struct turn *t)
+{
+    const json_t *lists[] = { t->format.omitted, t->tools.omitted };
+    jw_key(w, "omitted_keywords");
+    jw_begin_array(w);
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+        for (size_t i = 0; i < json_array_size(lists[k]); i++)
+            jw_value(w, json_array_get(lists[k], i));
+    jw_end_array(w);
+}
+
 void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_view *job)
 {
     jw_begin_object(w);
@@ -216,11 +228,7 @@ void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_vi
     put_int(w, "seed", (int64_t)job->seed);
     jw_key(w, "confidence");
     put_confidence(w, job);
-    jw_key(w, "omitted_keywords"); /* of the answer's schema */
-    if (t->format.omitted)
-        jw_value(w, t->format.omitted);
-    else
-        jw_raw(w, STR("[]"));
+    put_omitted(w, t);
     jw_key(w, "consensus");
     put_consensus(w, job_over(job) ? job->trace : NULL);
     if (t->trace) {

@@ -72,7 +72,7 @@ static void use(struct formats *f, size_t i)
     f->list[0] = e;
 }
 
-static bool take(struct formats *f, const char *key, struct format *out)
+bool formats_take(struct formats *f, const char *key, struct format *out)
 {
     size_t i = 0;
     pthread_mutex_lock(&f->lock);
@@ -97,7 +97,7 @@ static size_t bytes_of(const struct formats *f)
     return bytes;
 }
 
-static void keep(struct formats *f, const char *key, const struct format *made)
+void formats_keep(struct formats *f, const char *key, const struct format *made)
 {
     pthread_mutex_lock(&f->lock);
     if (f->n == FORMATS_MAX)
@@ -131,12 +131,12 @@ static enum err_code compile(struct turn *t, const json_t *schema, bool strict, 
     json_dump(&text, schema);
     sha256_hex(key, (const struct str[]){ strict ? STR("strict") : STR(""), STR("\n"), buf_str(&text) }, 3);
     buf_free(&text);
-    if (take(t->api->formats, key, &t->format))
+    if (formats_take(t->api->formats, key, &t->format))
         return ERR_OK;
     enum err_code code = grammar_open_schema(&t->format.grammar, schema, &o, &t->format.omitted, err);
     if (code)
         return say_invalid(err, param, name);
-    keep(t->api->formats, key, &t->format);
+    formats_keep(t->api->formats, key, &t->format);
     return ERR_OK;
 }
 

@@ -80,17 +80,35 @@ static void put_summary(struct json_writer *w, const struct job_item *item, bool
     jw_end_array(w);
 }
 
+static void put_call(struct json_writer *w, const struct job_item *item, bool added)
+{
+    put_text(w, "call_id", item->call_id);
+    put_text(w, "name", item->name);
+    put_string(w, item->custom ? "input" : "arguments", added ? STR("") : buf_str(&item->text));
+}
+
+static const char *item_type(const struct job_item *item)
+{
+    switch (item->kind) {
+    case JOB_REASONING: return "reasoning";
+    case JOB_COMPACTION: return "compaction";
+    case JOB_CALL: return item->custom ? "custom_tool_call" : "function_call";
+    default: return "message";
+    }
+}
+
 void put_item(struct json_writer *w, const struct turn *t, const struct job_view *job,
               const struct job_item *item, bool added)
 {
-    static const char *const types[] = { "reasoning", "message", "compaction" };
     bool thought = item->kind == JOB_REASONING;
     jw_begin_object(w);
-    put_text(w, "type", types[item->kind]);
+    put_text(w, "type", item_type(item));
     put_text(w, "id", item->id);
     put_text(w, "status", added || !item->done ? "in_progress" : item->complete ? "completed" : "incomplete");
     if (item->kind == JOB_MESSAGE)
         put_message(w, t, job, item, added);
+    else if (item->kind == JOB_CALL)
+        put_call(w, item, added);
     else if (thought)
         put_summary(w, item, added);
     else

@@ -12,11 +12,13 @@
  */
 #include "api/api_impl.h"
 
+#include "grammar/grammar.h"
+
 #include <stdio.h>
 
 #define OUTPUT_TOKENS_MIN     16
 #define COMPACT_THRESHOLD_MIN 1000
-#define ANSWER_ITEMS          3 /* of a response at most: what was compacted, a thought and a message */
+#define ANSWER_ITEMS          3 /* of a response at most, beside calls: what was compacted, a thought and a message */
 
 static const char *const reasoning_contexts[] = { "auto", "current_turn", "all_turns", NULL };
 static const char *const managements[] = { "compaction", NULL };
@@ -202,6 +204,8 @@ static enum err_code check_options(struct turn *t, const struct responses_body *
         code = read_management(t, b->context_management.value, err);
     if (!code)
         code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
+    if (!code)
+        code = tools_bind(t, !b->parallel_tool_calls.set || b->parallel_tool_calls.value, err);
     return code;
 }
 
@@ -283,6 +287,11 @@ static enum err_code keep_references(struct turn *t, struct err *err)
     return code;
 }
 
+static size_t answer_items(const struct turn *t)
+{
+    return ANSWER_ITEMS + (t->tools.calls ? CALLS_MAX : 0);
+}
+
 /* The request's own items, as the store keeps them. */
 static enum err_code keep_input(struct turn *t, const json_t *input, struct err *err)
 {
@@ -290,8 +299,8 @@ static enum err_code keep_input(struct turn *t, const json_t *input, struct err 
     if (!code)
         code = keep_references(t, err);
     if (!code && t->conversation.len)
-        code = conversation_room(t->api, &t->owner, t->conversation, json_array_size(t->input) + ANSWER_ITEMS,
-                                 "conversation", err);
+        code = conversation_room(t->api, &t->owner, t->conversation,
+                                 json_array_size(t->input) + answer_items(t), "conversation", err);
     if (!code && t->conversation.len)
         code = conversation_fresh_ids(t->api, &t->owner, t->input, &t->arena, err);
     return code;
@@ -341,6 +350,7 @@ static enum err_code read_messages(struct turn *t, const struct responses_body *
     if (!code && json_array_size(t->messages)) { /* none: nothing is asked, and tokens are counted */
         messages_set_verbosity(t, t->echo.verbosity);
         format_instruct(t);
+        tools_instruct(t);
     }
     if (!code && (t->store || t->lane || t->keeps) && !t->counts && b->input.set)
         code = keep_input(t, b->input.value, err);

@@ -118,6 +118,7 @@ static struct engine_chat chat_of(const struct turn *t, const json_t *messages)
         .messages = messages,
         .effort = effort_names[t->effort],
         .think = t->effort != EFFORT_NONE,
+        .tools = tools_shown(t),
     };
 }
 
@@ -468,7 +469,9 @@ void turn_spec(const struct turn *t, struct job_spec *spec)
         .frequency_penalty = t->frequency_penalty,
         .biases = t->biases,
         .n_biases = t->n_biases,
-        .grammar = t->format.grammar,
+        .grammar = t->tools.grammar ? t->tools.grammar : t->format.grammar,
+        .calls = t->tools.calls,
+        .json = t->format.grammar != NULL,
         .seed = t->seed,
     };
     memcpy(spec->stops, t->stops, sizeof spec->stops);

@@ -22,15 +22,27 @@ struct turn;
 
 /* --- tools.c ---------------------------------------------------------------------------------------- */
 
-/* Tools as the reply repeats them. No tool is offered to the model in this version: hosted ones are inactive
- * for want of a backend, functions are accepted only where tool_choice rules out that they are called. */
+struct calls;
+struct grammar;
+/* Tools as the reply repeats them, and what the model may do with them. Hosted ones are inactive for want of a backend. */
 struct tools {
-    json_t *list;     /* normalised to the flat form; owned */
+    json_t *list;     /* normalised to the flat form, in the request's order; owned */
     json_t *choice;   /* as given, "auto" by default; owned */
     json_t *inactive; /* types of hosted tools; owned */
+    json_t *only;     /* names of those that may be called; NULL: all; owned */
+    bool none, required;
+    /* What tools_bind makes of it; NULL where nothing can be called. */
+    struct calls *calls;
+    struct grammar *grammar; /* what an answer may be, the format included */
+    json_t *omitted;         /* as a format's, of functions' parameters; owned */
+    json_t *offered;         /* as Chat Completions has them, for the model; owned */
 };
 enum err_code tools_decode(struct tools *out, const json_t *tools, const json_t *choice, struct arena *arena,
                            struct err *err);
+/* Behind tools_decode and the format: compiles what may be called. parallel: several calls in one answer. */
+enum err_code tools_bind(struct turn *t, bool parallel, struct err *err);
+void tools_instruct(struct turn *t);             /* tells the model, where its template does not */
+const json_t *tools_shown(const struct turn *t); /* what the engine is to show; NULL: nothing */
 void tools_free(struct tools *t);
 
 /* [A-Za-z0-9_-]{1,64}: what functions and schemas may be called. */
@@ -38,7 +50,6 @@ bool tool_name_is_good(struct str name);
 
 /* --- format.c --------------------------------------------------------------------------------------- */
 
-struct grammar;
 /* What form the answer has. All NULL: text. */
 struct format {
     json_t *shown;           /* as a reply repeats it; owned */
@@ -47,6 +58,9 @@ struct format {
 };
 struct formats *formats_open(void);
 void formats_close(struct formats *f); /* NULL is fine */
+/* What was compiled of the same text before: its grammar and what it leaves out. False: nothing is kept of it. */
+bool formats_take(struct formats *f, const char *key, struct format *out);
+void formats_keep(struct formats *f, const char *key, const struct format *made);
 /* text.format and chat's response_format; an object. */
 enum err_code format_decode(struct turn *t, const json_t *format, struct err *err);
 enum err_code format_decode_chat(struct turn *t, const json_t *format, struct err *err);

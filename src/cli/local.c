@@ -179,7 +179,7 @@ static enum err_code make_spec(struct local *l, const struct ask *ask, struct jo
     reason.temperature.set = ask->temperature.set;
     reason.temperature.value = ask->temperature.value;
     json_t *messages = messages_of(ask);
-    struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE };
+    struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE, NULL };
     struct engine *engine = conductor_engine(l->conductor);
     *spec = (struct job_spec){ .choices = 1, .summary = SUMMARY_NONE, .question = ask->question };
     spec->seed = ask->seed.set ? ask->seed.value : rng_os_u64() >> 11;

@@ -207,6 +207,8 @@ static enum err_code render_messages(const struct chat_format *f, const struct e
     json_object_set_new(v, "eos_token", token_text(f->tokenizer, tokenizer_eos(f->tokenizer)));
     json_object_set_new(v, "enable_thinking", json_boolean(chat->think));
     json_object_set_new(v, "thinking", json_boolean(chat->think)); /* the other name in use */
+    if (chat->tools)
+        json_object_set_new(v, "tools", guard_value(f->tokenizer, chat->tools));
     if (chat->effort)
         json_object_set_new(v, "reasoning_effort", json_string(chat->effort));
     enum err_code code = chat_template_render(f->chat, v, out, err);

@@ -115,12 +115,15 @@ struct engine_config {
 };
 
 struct engine_info {
-    const char *model;                /* name to show */
-    const char *description;          /* one line: architecture, size, type, instruction set */
-    int64_t context;                  /* tokens of prompt and output together */
-    int64_t thinking_tokens;          /* nominal length of a thought (REASONING.md 1.4's T) */
-    bool thinks;                      /* the model marks thinking and has a template that asks for it */
-    int32_t vocabulary;               /* tokens; 0 where the engine does not say */
+    const char *model;       /* name to show */
+    const char *description; /* one line: architecture, size, type, instruction set */
+    int64_t context;         /* tokens of prompt and output together */
+    int64_t thinking_tokens; /* nominal length of a thought (REASONING.md 1.4's T) */
+    bool thinks;             /* the model marks thinking and has a template that asks for it */
+    int32_t vocabulary;      /* tokens; 0 where the engine does not say */
+    const char *
+        calls; /* the form in which it writes calls of tools (grammar.h); NULL: none that it was trained for */
+    bool shows_tools; /* its template shows the tools of a conversation; else a message must */
     double temperature, top_p, min_p; /* that the model's file advises; NAN: it does not */
 };
 
@@ -193,6 +196,8 @@ struct engine_chat {
     const json_t *messages; /* borrowed during the call */
     const char *effort;     /* "low", ... */
     bool think;
+    const json_t
+        *tools; /* as Chat Completions has them, where the engine shows tools; NULL: none; borrowed */
 };
 /* Costs milliseconds, so workers call it. Errors: ERR_CONTEXT_LENGTH when the prompt leaves no room for one
  * token (message gives both numbers), ERR_INVALID_VALUE from the template. *out has one reference. */

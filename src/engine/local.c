@@ -63,6 +63,8 @@ static void fill_info(struct engine *e, const struct model_info *info)
     if (e->info.context < info->context)
         log_line(LOG_WARN, "engine", "context is cut by kv_bytes_max tokens=%" PRId64 " model=%" PRId64,
                  e->info.context, info->context);
+    e->info.calls = reply_calls_form(e->local->format.reply);
+    e->info.shows_tools = e->info.calls && chat_template_reads(e->local->format.chat, "tools");
     e->info.thinks = reply_thinks(e->local->format.reply);
     e->info.thinking_tokens = info->thinking_tokens ? info->thinking_tokens : THINKING_DEFAULT;
     if (e->info.thinking_tokens > e->info.context / 4)

@@ -171,6 +171,13 @@ bool calls_custom(const struct calls *c, size_t tool)
     return c->tools[tool].custom;
 }
 
+void calls_example(const struct calls *c, struct buf *out)
+{
+    const struct form *f = c->form;
+    buf_printf(out, "%s%s%sNAME%s{...}%s%s%s", f->open, f->begin, f->lead, f->middle, f->tail, f->end,
+               f->close);
+}
+
 /* --- as a grammar --------------------------------------------------------------------------------------------- */
 
 struct making {
@@ -220,7 +227,7 @@ static void add_omitted(json_t *all, const char *path, json_t *omitted)
     for (size_t i = 0; i < json_array_size(omitted); i++) {
         const json_t *one = json_array_get(omitted, i);
         struct buf b = { 0 };
-        buf_printf(&b, "%s%s%s", path, *path ? "." : "", member(one, "path"));
+        buf_printf(&b, "%s.%s", path, member(one, "path"));
         json_array_append_new(all, json_pack("{s:s#, s:s}", "path", b.len ? b.ptr : "", (int)b.len, "keyword",
                                              member(one, "keyword")));
         buf_free(&b);
@@ -331,16 +338,14 @@ static const struct node *free_text(const struct making *m)
 }
 
 /* Where no call need be made: text, or text and calls; where it must be JSON, the one or the other. */
-static enum err_code with_text(const struct making *m, const struct node **x, json_t *omitted)
+static enum err_code with_text(const struct making *m, const struct node **x)
 {
     const struct node *text, *calls = *x;
     const struct schema_options o = { .strict = m->o->answer_strict,
                                       .path = "schema",
                                       .layout = LAYOUT_SPACED };
     if (m->o->answer) {
-        json_t *left_out = NULL;
-        enum err_code code = schema_node(&text, m->b, m->o->answer, &o, &left_out, m->err);
-        add_omitted(omitted, "", left_out);
+        enum err_code code = schema_node(&text, m->b, m->o->answer, &o, NULL, m->err);
         const struct node *either[] = { text, calls };
         *x = code ? calls : node_or(m->b, either, 2);
         return code;
@@ -370,7 +375,7 @@ static enum err_code make(const struct making *m, const json_t *tools, const str
     }
     *out = calls_node(m, framed, raw);
     if (m->o->text)
-        code = with_text(m, out, omitted);
+        code = with_text(m, out);
     builder_keys_behind(m->b, str_from(raw == node_never(m->b) ? m->f->mark : ""));
     return code;
 }
@@ -549,6 +554,11 @@ static bool next_in_input(struct calls_scan *s)
     s->kind = CALLS_ARGUMENTS;
     s->text = buf_str(&s->piece);
     return s->text.len > 0 || (s->state == IN_FRAME && calls_scan_next(s));
+}
+
+bool calls_scan_whole(const struct calls_scan *s)
+{
+    return s->state != IN_OBJECT && s->state != IN_INPUT;
 }
 
 bool calls_scan_next(struct calls_scan *s)

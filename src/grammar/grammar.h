@@ -78,9 +78,11 @@ struct calls *calls_ref(struct calls *c);
 void calls_unref(struct calls *c); /* NULL is fine */
 const char *calls_name(const struct calls *c, size_t tool);
 bool calls_custom(const struct calls *c, size_t tool);
+/* Appends an example of a call, for a model that is to be told how it is written. */
+void calls_example(const struct calls *c, struct buf *out);
 
-/* The answers that may be given, with the same tools and options. *omitted as above, each path begins with its tool's,
- * or says that of the answer's schema. *at: the tool that an error is about; their number: it is about none. */
+/* The answers that may be given, with the same tools and options. *omitted as above, each path begins with its tool's;
+ * what is left out of the answer's schema is not among them. *at: the tool that an error is about; their number: it is about none. */
 enum err_code grammar_open_calls(struct grammar **out, const struct calls *c, const json_t *tools,
                                  const struct calls_options *o, json_t **omitted, size_t *at,
                                  struct err *err);
@@ -103,6 +105,7 @@ void calls_scan_start(struct calls_scan *s, const struct calls *c);
 void calls_scan_put(struct calls_scan *s, struct str text);
 void calls_scan_end(struct calls_scan *s); /* nothing more comes: next gives the text that was held back */
 bool calls_scan_next(struct calls_scan *s);
+bool calls_scan_whole(const struct calls_scan *s); /* what was read ends in no call's middle */
 void calls_scan_free(struct calls_scan *s);
 
 struct grammar *grammar_ref(struct grammar *g);

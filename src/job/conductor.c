@@ -79,6 +79,8 @@ static void take_params(struct job *j, const struct job_spec *spec)
         .n_biases = spec->n_biases,
         .grammar = spec->grammar ? grammar_ref(spec->grammar) : NULL,
     };
+    j->calls = spec->calls ? calls_ref(spec->calls) : NULL;
+    j->json = spec->json;
     if (spec->n_biases) {
         struct engine_bias *biases = mem_array(spec->n_biases, sizeof *biases);
         memcpy(biases, spec->biases, spec->n_biases * sizeof *biases);
@@ -140,7 +142,8 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
     j->compaction =
         (struct str){ mem_strndup(spec->compaction.ptr, spec->compaction.len), spec->compaction.len };
     for (size_t i = 0; i < choices; i++) {
-        j->lines[i] = (struct line){ .reasoning = NO_ITEM, .message = NO_ITEM };
+        j->lines[i] = (struct line){ .reasoning = NO_ITEM, .message = NO_ITEM, .call = NO_ITEM };
+        calls_scan_start(&j->lines[i].scan, j->calls);
         j->lines[i].summarizer.kind = spec->summary;
         j->lines[i].tokens.stride = (size_t)j->params.top_logprobs;
         j->choices[i].confidence = (struct engine_confidence){ 0, 0, NAN, NAN, NAN, NAN, NAN };
@@ -171,6 +174,7 @@ static void job_free(struct job *j)
     for (size_t i = 0; i < j->view.n_choices; i++) {
         summarizer_free(&j->lines[i].summarizer);
         tokens_free(&j->lines[i].tokens);
+        calls_scan_free(&j->lines[i].scan);
     }
     for (size_t i = 0; i < j->n_runs; i++)
         buf_free(&j->runs[i].past);
@@ -180,6 +184,7 @@ static void job_free(struct job *j)
     mem_free((void *)j->params.biases);
     mem_free((void *)j->compaction.ptr);
     grammar_unref(j->params.grammar);
+    calls_unref(j->calls);
     for (size_t i = 0; i < j->n_prompts; i++)
         engine_prompt_unref(j->prompts[i]);
     log_free(&j->log);

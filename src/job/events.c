@@ -3,7 +3,9 @@
  *
  * The order is the API's. Per choice:
  *   reasoning item added, [summary part added, deltas, text done, part done], item done,
- *   message item added, part added, text deltas, text done, part done, item done, choice done.
+ *   message item added, part added, text deltas, text done, part done, item done,
+ *   [call item added, call deltas, call done, item done] for each call, choice done.
+ * Where there are calls and no text there is no message.
  * An item that holds what was compacted stands before those of all choices.
  * A choice that has begun to think has a reasoning item, with or without a summary, before its message.
  * Items are numbered in the order in which they begin; every item that was added is done before the job's
@@ -19,8 +21,10 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define ANSWER_DELTAS_MAX 256
+#define CALL_HEX          24
 
 /* A cancelled response has no terminal event in the API: its stream just ends. */
 static bool is_numbered(const struct job *j, enum job_event_kind kind)
@@ -47,9 +51,8 @@ static void tell(struct job *j, enum job_event_kind kind, size_t item, size_t ch
 
 /* --- items ----------------------------------------------------------------------------------------- */
 
-static size_t add_item(struct job *j, enum job_item_kind kind, size_t choice)
+static size_t new_item(struct job *j, enum job_item_kind kind, size_t choice, const char *prefix)
 {
-    static const char *const prefixes[] = { "rs", "msg", "cmp" };
     size_t at = j->view.n_items;
     if (at == j->items_cap) {
         j->items_cap = at ? 2 * at : 4;
@@ -61,8 +64,15 @@ static size_t add_item(struct job *j, enum job_item_kind kind, size_t choice)
     /* 48 digits, of which the first are the same for all of a job's items. The last are its number's, mixed so that ids
      * look as they do elsewhere: a job that goes on after a restart gives its items the same ids again. */
     uint32_t own = ((uint32_t)at + 1) * 2654435761u;
-    snprintf(item->id, sizeof item->id, "%s_%s%0*" PRIx32, prefixes[kind], j->hex, OWN_HEX, own);
+    snprintf(item->id, sizeof item->id, "%s_%s%0*" PRIx32, prefix, j->hex, OWN_HEX, own);
     j->view.n_items++;
+    return at;
+}
+
+static size_t add_item(struct job *j, enum job_item_kind kind, size_t choice)
+{
+    static const char *const prefixes[] = { "rs", "msg", "cmp" };
+    size_t at = new_item(j, kind, choice, prefixes[kind]);
     tell(j, JOB_EV_ITEM_ADDED, at, choice, (struct str){ 0 });
     return at;
 }
@@ -186,6 +196,81 @@ static void end_message(struct job *j, size_t choice, bool complete)
     finish_item(j, l->message, complete);
 }
 
+/* --- its calls --- */
+
+/* A call is whole when the next begins or the choice ends: what an answer that is cut off ends in is never taken for more than it is. */
+static void end_call(struct job *j, size_t choice, bool complete)
+{
+    struct line *l = &j->lines[choice];
+    if (l->call == NO_ITEM || j->items[l->call].done)
+        return;
+    tell(j, JOB_EV_CALL_DONE, l->call, choice, buf_str(&j->items[l->call].text));
+    finish_item(j, l->call, complete);
+}
+
+static void begin_call(struct job *j, size_t choice, size_t tool)
+{
+    struct line *l = &j->lines[choice];
+    end_message(j, choice, true);
+    end_call(j, choice, true);
+    bool custom = calls_custom(j->calls, tool);
+    l->call = new_item(j, JOB_CALL, choice, custom ? "ctc" : "fc");
+    struct job_item *item = &j->items[l->call];
+    item->name = calls_name(j->calls, tool);
+    item->custom = custom;
+    /* The digits that the job's items share, and the item's own. */
+    snprintf(item->call_id, sizeof item->call_id, "call_%.*s%s", CALL_HEX - OWN_HEX, j->hex,
+             item->id + strlen(item->id) - OWN_HEX);
+    tell(j, JOB_EV_ITEM_ADDED, l->call, choice, (struct str){ 0 });
+}
+
+static void put_arguments(struct job *j, size_t choice, struct str text)
+{
+    struct line *l = &j->lines[choice];
+    buf_put_str(&j->items[l->call].text, text);
+    tell(j, JOB_EV_CALL_DELTA, l->call, choice, text);
+}
+
+static void put_pieces(struct job *j, size_t choice)
+{
+    struct calls_scan *s = &j->lines[choice].scan;
+    while (calls_scan_next(s))
+        switch (s->kind) {
+        case CALLS_TEXT:
+            begin_message(j, choice);
+            put_text(j, choice, s->text);
+            break;
+        case CALLS_BEGIN: begin_call(j, choice, s->tool); break;
+        case CALLS_ARGUMENTS: put_arguments(j, choice, s->text); break;
+        }
+}
+
+/* More of what the engine shows of an answer: text, and calls where there may be some. */
+static void put_answered(struct job *j, size_t choice, struct str text)
+{
+    if (!j->calls) {
+        begin_message(j, choice);
+        put_text(j, choice, text);
+        return;
+    }
+    calls_scan_put(&j->lines[choice].scan, text);
+    put_pieces(j, choice);
+}
+
+/* Nothing more comes. An answer may be empty, and is still an answer; cut off inside the thought there is none. */
+static void end_answer(struct job *j, size_t choice, bool complete, bool due)
+{
+    struct line *l = &j->lines[choice];
+    if (j->calls) {
+        calls_scan_end(&l->scan);
+        put_pieces(j, choice);
+    }
+    if (due && l->call == NO_ITEM)
+        begin_message(j, choice);
+    end_message(j, choice, complete);
+    end_call(j, choice, complete && calls_scan_whole(&l->scan)); /* a stop string may stand inside one */
+}
+
 /* --- a job ----------------------------------------------------------------------------------------- */
 
 void job_begin(struct job *j)
@@ -248,10 +333,8 @@ static void hear_text(struct job *j, size_t choice, const struct heard *h)
     hear_token(j, choice, &h->token);
     l->answering = true;
     end_thought(j, choice, true);
-    if (h->text.len == 0)
-        return;
-    begin_message(j, choice);
-    put_text(j, choice, h->text);
+    if (h->text.len)
+        put_answered(j, choice, h->text);
 }
 
 void job_hear(struct job *j, size_t choice, const struct heard *h)
@@ -297,7 +380,7 @@ static void put_answer(struct job *j, size_t choice, const struct run *line)
         if (ends[i] - at <= least && i + 1 < n)
             continue;
         if (ends[i] > at)
-            put_text(j, choice, str_slice(buf_str(&line->answer), at, ends[i]));
+            put_answered(j, choice, str_slice(buf_str(&line->answer), at, ends[i]));
         at = ends[i];
     }
 }
@@ -312,9 +395,8 @@ void job_show_line(struct job *j, size_t choice, const struct run *line, bool co
     end_thought(j, choice, true);
     if (!complete && !line->answering)
         return;
-    begin_message(j, choice);
     put_answer(j, choice, line);
-    end_message(j, choice, complete);
+    end_answer(j, choice, complete, true);
 }
 
 void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, bool failed)
@@ -324,10 +406,7 @@ void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, boo
     bool complete = !failed && finish == FINISH_STOP;
     assert(!c->ended);
     end_thought(j, choice, complete || l->answering);
-    /* An answer may be empty, and is still an answer; cut off inside the thought there is none. */
-    if (complete || (!failed && finish == FINISH_LENGTH && l->answering))
-        begin_message(j, choice);
-    end_message(j, choice, complete);
+    end_answer(j, choice, complete, complete || (!failed && finish == FINISH_LENGTH && l->answering));
     c->ended = true;
     c->finish = finish;
 

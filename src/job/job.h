@@ -20,17 +20,23 @@
 struct conductor;
 
 enum job_status { JOB_QUEUED, JOB_IN_PROGRESS, JOB_COMPLETED, JOB_INCOMPLETE, JOB_FAILED, JOB_CANCELLED };
-enum job_item_kind { JOB_REASONING, JOB_MESSAGE, JOB_COMPACTION };
+enum job_item_kind { JOB_REASONING, JOB_MESSAGE, JOB_COMPACTION, JOB_CALL };
 
 /* One output item as it stands: the fold of its events. */
 struct job_item {
     enum job_item_kind kind;
-    char id[64]; /* "rs_", "msg_" or "cmp_" + 48 hex */
+    char id[64]; /* "rs_", "msg_", "cmp_", "fc_" or "ctc_" + 48 hex */
     size_t choice;
-    bool done;       /* item_done was sent */
-    bool complete;   /* status completed; else incomplete */
-    struct buf text; /* a message's text; the summary's text of a reasoning item; what a compaction's holds */
+    bool done;     /* item_done was sent */
+    bool complete; /* status completed; else incomplete */
+    struct buf
+        text; /* a message's text; the summary's text of a reasoning item; what a compaction's holds; a call's
+                      * arguments or input */
     struct buf thought; /* of a reasoning item: as it was thought; of many lines, the one that is shown */
+    /* Of a call. */
+    const char *name; /* the tool's */
+    bool custom;
+    char call_id[32]; /* "call_" + 24 hex */
 };
 
 /* A token whose log-probability was asked for. Which tokens are listed is tokens.c's rule. */
@@ -101,6 +107,8 @@ enum job_event_kind {
     JOB_EV_TEXT_DELTA,
     JOB_EV_TEXT_DONE,
     JOB_EV_PART_DONE,
+    JOB_EV_CALL_DELTA,
+    JOB_EV_CALL_DONE,
     JOB_EV_ITEM_DONE,
     JOB_EV_CHOICE_DONE,   /* chat: one choice ended; no Responses event, number 0 */
     JOB_EV_THOUGHT_DELTA, /* raw thinking as it comes; number 0: not an API event */
@@ -158,6 +166,9 @@ struct job_spec {
     const struct engine_bias *biases;          /* copied */
     size_t n_biases;
     struct grammar *grammar; /* what each visible answer is held to, or NULL; the job takes a reference */
+    struct calls
+        *calls; /* grammar's: the calls that are part of an answer; NULL: none are; a reference too */
+    bool json;  /* answers, or what of them is no call, are JSON */
     uint64_t seed;
     const struct job_record *record;   /* NULL: nothing is kept; copied */
     const struct job_watcher *watcher; /* of the caller that waits; NULL: none */

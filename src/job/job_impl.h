@@ -14,6 +14,7 @@
 #ifndef THINKD_JOB_IMPL_H
 #define THINKD_JOB_IMPL_H
 
+#include "grammar/grammar.h"
 #include "job/job.h"
 
 #include "base/mailbox.h"
@@ -39,8 +40,10 @@ struct tokens {
 struct line {
     struct tokens tokens;
     size_t reasoning, message; /* its items, or NO_ITEM */
-    bool answering;            /* the engine has left the thought */
-    bool part_open;            /* SUMMARY_ADDED was sent */
+    size_t call; /* the last one's item, or NO_ITEM; it is done when the next begins, or the choice ends */
+    struct calls_scan scan; /* where the job has calls */
+    bool answering;         /* the engine has left the thought */
+    bool part_open;         /* SUMMARY_ADDED was sent */
     struct summarizer summarizer;
 };
 
@@ -114,6 +117,8 @@ struct job {
     struct engine_params params; /* stream and tokens_max are filled in for each choice; stops are copies */
     int64_t context_max;
     bool raw, logprobs;
+    struct calls *calls; /* NULL: answers are text */
+    bool json;
     size_t running; /* runs that have started and not ended */
     bool live;      /* what is started from now on goes to the engine at once */
     bool stopping;  /* its sequences were cancelled */

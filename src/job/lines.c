@@ -16,6 +16,7 @@
  */
 #include "base/clock.h"
 #include "job/job_impl.h"
+#include "json/json.h"
 
 #include <assert.h>
 #include <math.h>
@@ -128,6 +129,69 @@ static void hear_text(struct job *j, size_t line, const struct heard *h)
         buf_put(&r->tokens, &h->token, sizeof h->token);
 }
 
+static void put_input(struct buf *out, struct str input)
+{
+    buf_puts(out, "{\"input\":");
+    json_put_string(out, input);
+    buf_putc(out, '}');
+}
+
+/* One call as votes compare it. */
+static void put_call(const struct job *j, size_t tool, struct str arguments, struct buf *out)
+{
+    buf_printf(out, "%c{\"name\":\"%s\",\"arguments\":", out->len ? ',' : '[', calls_name(j->calls, tool));
+    if (calls_custom(j->calls, tool))
+        put_input(out, arguments);
+    else
+        buf_put_str(out, arguments);
+    buf_putc(out, '}');
+}
+
+/* The calls of an answer as a list in JSON; empty: it has none. */
+static void find_calls(const struct job *j, struct str answer, struct buf *out)
+{
+    struct calls_scan s;
+    struct buf arguments = { 0 };
+    size_t tool = SIZE_MAX;
+    calls_scan_start(&s, j->calls);
+    calls_scan_put(&s, answer);
+    calls_scan_end(&s);
+    while (calls_scan_next(&s)) {
+        if (s.kind == CALLS_ARGUMENTS)
+            buf_put_str(&arguments, s.text);
+        if (s.kind != CALLS_BEGIN)
+            continue;
+        if (tool != SIZE_MAX)
+            put_call(j, tool, buf_str(&arguments), out);
+        tool = s.tool;
+        buf_clear(&arguments);
+    }
+    if (tool != SIZE_MAX) {
+        put_call(j, tool, buf_str(&arguments), out);
+        buf_putc(out, ']');
+    }
+    calls_scan_free(&s);
+    buf_free(&arguments);
+}
+
+/* A line that made calls votes for all of them together. */
+static void end_line(struct job *j, size_t line, const struct heard *h)
+{
+    struct run *r = &j->runs[line];
+    struct buf calls = { 0 };
+    if (j->calls)
+        find_calls(j, buf_str(&r->answer), &calls);
+    struct line_end end = { .thought = buf_str(&r->thought),
+                            .answer = calls.len ? buf_str(&calls) : buf_str(&r->answer),
+                            .kind = calls.len ? ANSWER_CALLS
+                                    : j->json ? ANSWER_JSON
+                                              : ANSWER_TEXT,
+                            .complete = h->finish == FINISH_STOP,
+                            .confidence = h->confidence };
+    thinker_ended(j->thinker, line, &end);
+    buf_free(&calls);
+}
+
 static void hear_end(struct job *j, size_t line, const struct heard *h)
 {
     struct run *r = &j->runs[line];
@@ -142,11 +206,7 @@ static void hear_end(struct job *j, size_t line, const struct heard *h)
     } else if (h->finish == FINISH_CANCELLED) {
         thinker_cancelled(j->thinker, line);
     } else {
-        struct line_end end = { .thought = buf_str(&r->thought),
-                                .answer = buf_str(&r->answer),
-                                .complete = h->finish == FINISH_STOP,
-                                .confidence = h->confidence };
-        thinker_ended(j->thinker, line, &end);
+        end_line(j, line, h);
     }
 }
 

@@ -199,6 +199,21 @@ const char *reply_format_name(const struct reply_format *f)
     return f->name;
 }
 
+/* Every marker must be a token for them to be one; mistral's newer vocabularies part a call's name from its arguments. Harmony
+ * says in a message's head that it is a call, where no grammar holds. */
+const char *reply_calls_form(const struct reply_format *f)
+{
+    if (!f->calls || is_harmony(f))
+        return NULL;
+    if (f->calls->calls == CALLS_LLAMA)
+        return f->calls->name;
+    if (marker_id(f, MARK_CALL_OPEN) == NO_TOKEN)
+        return NULL;
+    if (f->calls->calls == CALLS_MISTRAL)
+        return has_token(f->t, "[ARGS]") ? "mistral-args" : "mistral";
+    return marker_id(f, MARK_CALL_CLOSE) == NO_TOKEN ? NULL : f->calls->name;
+}
+
 bool reply_thinks(const struct reply_format *f)
 {
     return f->thoughts != NULL;

@@ -145,6 +145,9 @@ void reply_format_open(struct reply_format **out, const struct tokenizer *t, str
 void reply_format_close(struct reply_format *f); /* NULL is fine */
 const char *reply_format_name(
     const struct reply_format *f); /* "think+hermes", "harmony", "plain+mistral", ... */
+/* How it writes calls, by the names of calls.c's forms (grammar.h): "hermes", "mistral-args", ...; NULL: it has no markers of
+ * its own for them that may be asked for. */
+const char *reply_calls_form(const struct reply_format *f);
 bool reply_thinks(const struct reply_format *f);
 /* The tokens that end a thought and begin the answer when they are forced: "</think>", or for harmony
  * "<|end|><|start|>assistant<|channel|>final<|message|>". Empty for a model that does not think. */

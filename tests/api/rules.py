@@ -52,6 +52,20 @@ COMPACTION = {
     "<only>": True, "type": "compaction", "id": "<id:cmp_>", "status": "<re:^(in_progress|completed)$>",
     "encrypted_content": "<re:^[A-Za-z0-9_-]*$>",
 }
+CALL = {
+    "<only>": True, "type": "function_call", "id": "<id:fc_>", "status": "<re:^(in_progress|completed|incomplete)$>",
+    "call_id": "<re:^call_[0-9a-f]{24}$>", "name": "<string>", "arguments": "<any>",
+}
+CUSTOM_CALL = {
+    "<only>": True, "type": "custom_tool_call", "id": "<id:ctc_>", "status": "<re:^(in_progress|completed|incomplete)$>",
+    "call_id": "<re:^call_[0-9a-f]{24}$>", "name": "<string>", "input": "<any>",
+}
+CHAT_CALL = {
+    "function": {"<only>": True, "id": "<re:^call_[0-9a-f]{24}$>", "type": "function",
+                 "function": {"<only>": True, "name": "<string>", "arguments": "<any>"}},
+    "custom": {"<only>": True, "id": "<re:^call_[0-9a-f]{24}$>", "type": "custom",
+               "custom": {"<only>": True, "name": "<string>", "input": "<any>"}},
+}
 TOP = {"<only>": True, "token": "<any>", "logprob": "<number>", "bytes": ["<...>"]}
 TOKEN = {**TOP, "logprob": "<any>", "top_logprobs": ["<...>"]}
 CONFIDENCE = {"<only>": True, "mean_logprob": "<any>", "mean": "<any>", "lowest": "<any>", "tail": "<any>"}
@@ -101,9 +115,21 @@ def tokens(entries, text, at):
         raise Broken(f"{at}: the tokens {spelled!r} are not the text {text!r}")
 
 
+def arguments(text, at):
+    """Of a call that is whole: always an object."""
+    try:
+        whole = isinstance(json.loads(text), dict)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise Broken(f"{at}: the arguments {text!r} are no object")
+
+
 def item(i, at="item"):
-    kinds = {"message": MESSAGE, "compaction": COMPACTION}
+    kinds = {"message": MESSAGE, "compaction": COMPACTION, "function_call": CALL, "custom_tool_call": CUSTOM_CALL}
     expect(kinds.get(i.get("type"), SEALED if "encrypted_content" in i else REASONING), i, at)
+    if i["type"] == "function_call" and i["status"] == "completed":
+        arguments(i["arguments"], at)
     for part in i.get("content", []):
         expect({"<only>": True, "type": "output_text", "text": "<any>", "annotations": [], "logprobs": ["<...>"]}, part, at)
         tokens(part["logprobs"], part["text"], f"{at}.logprobs")
@@ -154,7 +180,8 @@ def response(r):
     texts = "".join(p["text"] for i in r["output"] if i["type"] == "message" for p in i["content"])
     if r["output_text"] != texts:
         raise Broken("output_text is not the text of the messages")
-    if r["text"]["format"]["type"] != "text" and r["status"] == "completed":
+    called = any(i["type"] in ("function_call", "custom_tool_call") for i in r["output"])
+    if r["text"]["format"]["type"] != "text" and r["status"] == "completed" and not called:
         json.loads(texts)
     if r["status"] in ("queued", "in_progress") or (r["status"] == "cancelled" and r["usage"] is None):
         expect({"usage": None, "completed_at": None, "error": None}, r, "response")
@@ -181,9 +208,16 @@ def completion(c):
         raise Broken("usage does not add up")
     money(c["thinkd"], c["usage"]["prompt_tokens"], c["usage"]["completion_tokens"])
     for n, choice in enumerate(c["choices"]):
-        expect({"<only>": True, "index": n, "logprobs": "<any>", "finish_reason": "<re:^(stop|length)$>",
-                "message": {"<only>": True, "role": "assistant", "content": "<any>", "refusal": None, "annotations": []}},
-               choice, f"choices[{n}]")
+        message = {"<only>": True, "role": "assistant", "content": "<any>", "refusal": None, "annotations": []}
+        if "tool_calls" in choice["message"]:
+            message["tool_calls"] = [CHAT_CALL.get(c.get("type"), CALL) for c in choice["message"]["tool_calls"]]
+        expect({"<only>": True, "index": n, "logprobs": "<any>", "finish_reason": "<re:^(stop|length|tool_calls)$>",
+                "message": message}, choice, f"choices[{n}]")
+        if choice["finish_reason"] == "tool_calls" and not choice["message"].get("tool_calls"):
+            raise Broken(f"choices[{n}]: tool_calls without calls")
+        for c in choice["message"].get("tool_calls", []):
+            if choice["finish_reason"] == "tool_calls" and c["type"] == "function":
+                arguments(c["function"]["arguments"], f"choices[{n}]")
         if choice["logprobs"] is not None:
             expect({"<only>": True, "content": ["<...>"], "refusal": None}, choice["logprobs"], f"choices[{n}].logprobs")
             tokens(choice["logprobs"]["content"], choice["message"]["content"], f"choices[{n}].logprobs.content")
@@ -287,8 +321,10 @@ def response_stream(events):
             listed.setdefault(e["item_id"], []).extend(e["logprobs"])
         if name == "response.output_text.done" and e["logprobs"] != listed.get(e["item_id"], []):
             raise Broken(f"frame {n}: the deltas' tokens are not those of the text")
-        if name.endswith("text.delta"):
+        if name.endswith(("text.delta", "arguments.delta", "input.delta")):
             text[e["item_id"]] = text.get(e["item_id"], "") + e["delta"]
+        if name.endswith(("arguments.done", "input.done")) and e.get("arguments", e.get("input")) != text.get(e["item_id"], ""):
+            raise Broken(f"frame {n}: the deltas are not the call's")
         if name.endswith("text.done") and e["text"] != text.get(e["item_id"], ""):
             raise Broken(f"frame {n}: the deltas are not the text")
     last = events[-1][1]

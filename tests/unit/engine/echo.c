@@ -131,8 +131,9 @@ static void context_end_binds(void **state)
     json_t *m = json_pack("[{s:s, s:s}]", "role", "user", "content", words);
     struct engine_prompt *prompt = NULL;
     struct err err = { 0 };
-    assert_int_equal(engine_prompt_open(&prompt, c->engine, &(struct engine_chat){ m, NULL, true }, &err),
-                     ERR_CONTEXT_LENGTH);
+    assert_int_equal(
+        engine_prompt_open(&prompt, c->engine, &(struct engine_chat){ .messages = m, .think = true }, &err),
+        ERR_CONTEXT_LENGTH);
     assert_string_equal(err.message,
                         "This model's maximum context length is 40 tokens. However, your messages "
                         "resulted in 40 tokens. Please reduce the length of the messages.");
@@ -368,8 +369,9 @@ static void directives_check_their_number(void **state)
         json_t *m = json_pack("[{s:s, s:s}]", "role", "user", "content", bad[i]);
         struct engine_prompt *p = NULL;
         struct err err = { 0 };
-        assert_int_equal(engine_prompt_open(&p, c->engine, &(struct engine_chat){ m, NULL, true }, &err),
-                         ERR_INVALID_VALUE);
+        assert_int_equal(
+            engine_prompt_open(&p, c->engine, &(struct engine_chat){ .messages = m, .think = true }, &err),
+            ERR_INVALID_VALUE);
         json_decref(m);
     }
 }

@@ -133,8 +133,9 @@ static void prompts_are_bounded(void **state)
         json_t *m = json_pack("[{s:s, s:s}]", "role", "user", "content", text);
         struct engine_prompt *p = NULL;
         struct err err = { 0 };
-        assert_int_equal(engine_prompt_open(&p, c->engine, &(struct engine_chat){ m, NULL, true }, &err),
-                         ERR_CONTEXT_LENGTH);
+        assert_int_equal(
+            engine_prompt_open(&p, c->engine, &(struct engine_chat){ .messages = m, .think = true }, &err),
+            ERR_CONTEXT_LENGTH);
         assert_non_null(strstr(err.message, "maximum context length is 1024 tokens"));
         json_decref(m);
         mem_free(text);

@@ -23,6 +23,8 @@ static const char *const names[] = {
     [JOB_EV_TEXT_DELTA] = "text_delta",
     [JOB_EV_TEXT_DONE] = "text_done",
     [JOB_EV_PART_DONE] = "part_done",
+    [JOB_EV_CALL_DELTA] = "call_delta",
+    [JOB_EV_CALL_DONE] = "call_done",
     [JOB_EV_ITEM_DONE] = "item_done",
     [JOB_EV_CHOICE_DONE] = "choice_done",
     [JOB_EV_THOUGHT_DELTA] = "thought_delta",
@@ -37,9 +39,19 @@ static void end_repeats(struct watch *w)
     w->repeats = 0;
 }
 
+static const char *prefix_of(const struct job_item *item)
+{
+    switch (item->kind) {
+    case JOB_REASONING: return "rs_";
+    case JOB_CALL: return item->custom ? "ctc_" : "fc_";
+    default: return "msg_";
+    }
+}
+
 static void note(struct watch *w, const struct job_event *ev, const struct job_view *job)
 {
-    bool delta = ev->kind == JOB_EV_TEXT_DELTA || ev->kind == JOB_EV_SUMMARY_DELTA;
+    bool delta =
+        ev->kind == JOB_EV_TEXT_DELTA || ev->kind == JOB_EV_SUMMARY_DELTA || ev->kind == JOB_EV_CALL_DELTA;
     if (ev->kind == JOB_EV_THOUGHT_DELTA)
         return;
     if (!delta || ev->kind != w->last)
@@ -48,7 +60,8 @@ static void note(struct watch *w, const struct job_event *ev, const struct job_v
     if (delta)
         w->repeats++;
     else if (ev->kind == JOB_EV_ITEM_ADDED)
-        buf_printf(&w->log, "item_added %s\n", job->items[ev->item].kind == JOB_REASONING ? "rs" : "msg");
+        buf_printf(&w->log, "item_added %.*s\n", (int)strlen(prefix_of(&job->items[ev->item])) - 1,
+                   prefix_of(&job->items[ev->item]));
     else
         buf_printf(&w->log, "%s\n", names[ev->kind]);
 }
@@ -76,7 +89,8 @@ static const char *check_item(struct watch *w, const struct job_event *ev, const
             return "items do not begin in order";
         w->n_items++;
         snprintf(w->ids[ev->item], sizeof w->ids[0], "%s", item->id);
-        const char *prefix = item->kind == JOB_REASONING ? "rs_" : "msg_";
+        const char *prefix = prefix_of(item);
+        *part = item->kind == JOB_CALL ? WATCH_OPEN : WATCH_NONE;
         bool shaped = str_starts(str_from(item->id), str_from(prefix)) &&
                       strspn(item->id + strlen(prefix), "0123456789abcdef") == 48 &&
                       strlen(item->id) == strlen(prefix) + 48;
@@ -89,6 +103,7 @@ static const char *check_item(struct watch *w, const struct job_event *ev, const
         return NULL;
     case JOB_EV_SUMMARY_DELTA:
     case JOB_EV_TEXT_DELTA:
+    case JOB_EV_CALL_DELTA:
         if (*part != WATCH_OPEN || ev->text.len == 0 || !utf8_valid(ev->text))
             return "a delta that is empty, broken or outside its part";
         buf_put_str(deltas, ev->text);
@@ -98,6 +113,11 @@ static const char *check_item(struct watch *w, const struct job_event *ev, const
         if (*part != WATCH_OPEN || !str_eq(ev->text, buf_str(deltas)))
             return "a text that is not its deltas";
         *part = WATCH_TEXT_DONE;
+        return NULL;
+    case JOB_EV_CALL_DONE:
+        if (*part != WATCH_OPEN || item->kind != JOB_CALL || !str_eq(ev->text, buf_str(deltas)))
+            return "a call that is not its deltas";
+        *part = WATCH_CLOSED;
         return NULL;
     case JOB_EV_SUMMARY_DONE:
     case JOB_EV_PART_DONE:
@@ -272,7 +292,7 @@ struct job_spec watch_spec(struct conductor *c, const char *message, enum effort
     struct engine *e = conductor_engine(c);
     struct err err = { 0 };
     json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", message);
-    struct engine_chat chat = { messages, NULL, effort != EFFORT_NONE };
+    struct engine_chat chat = { messages, NULL, effort != EFFORT_NONE, NULL };
     if (engine_prompt_open(&spec.prompt, e, &chat, &err))
         fail_msg("%s", err.message);
     json_decref(messages);
