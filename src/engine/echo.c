@@ -1,5 +1,5 @@
 /*
- * echo.c - an engine without weights, for tests: it repeats the last user message.
+ * echo.c - an engine without weights, for tests: it repeats the last message of a user, or of a tool that answers.
  *
  * Its tokens are words. It thinks by walking through the message ("Word 1 is \"What\"."), four tokens a
  * word, then answers with the message itself, so budgets, stages, stops and counts can be checked to the
@@ -106,7 +106,7 @@ static enum err_code echo_chat(const struct engine *e, const struct engine_chat 
             return err_set(err, ERR_INVALID_VALUE, "messages", "A message needs a role and a text.");
         if (!code)
             code = echo_message(e, p, m, err);
-        if (str_is(str_from(role), "user"))
+        if (str_is(str_from(role), "user") || str_is(str_from(role), "tool"))
             message = (struct str){ json_string_value(content), json_string_length(content) };
     }
     ids_put(&p->ids, ECHO_TURN);

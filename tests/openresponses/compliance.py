@@ -222,8 +222,22 @@ def system_prompt():
     done(create([message("system", "You are a sailor. Answer like one."), message("user", "Greet me.")]), "Greet me.")
 
 
+WEATHER = {"type": "function", "name": "get_weather", "description": "The weather of a place.", "strict": True,
+           "parameters": {"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"],
+                          "additionalProperties": False}}
+CALLED = '<tool_call>\n{"name": "get_weather", "arguments": {"location": "San Francisco"}}\n</tool_call>'
+
+
 def tool_calling():
-    raise tap.Skip("no function is offered to the model yet: a request that offers one is refused by name")
+    """The echo engine chooses a tool where the question spells the call."""
+    response = create(CALLED, tools=[WEATHER])
+    calls = [i for i in response["output"] if i["type"] == "function_call"]
+    assert response["status"] == "completed" and len(calls) == 1, response["output"]
+    assert calls[0]["name"] == "get_weather" and json.loads(calls[0]["arguments"]) == {"location": "San Francisco"}
+    output = {"type": "function_call_output", "call_id": calls[0]["call_id"], "output": "9 degrees"}
+    done(create([output, message("user", "And now?")], previous_response_id=response["id"]), "And now?")
+    streamed = schema.events(stream({"input": CALLED, "tools": [WEATHER]}))
+    assert [i["type"] for i in streamed["output"]] == [i["type"] for i in response["output"]]
 
 
 def image_input():
@@ -315,9 +329,25 @@ def no_tool_is_called_where_none_may_be():
     tool = {"type": "function", "name": "f", "description": None, "parameters": {"type": "object"}, "strict": True}
     response = create("Call f.", tools=[tool], tool_choice="none")
     assert [i["type"] for i in response["output"] if i["type"] == "function_call"] == [] and response["tools"][0] == tool
-    for choice in ("auto", "required", {"type": "function", "name": "f"}, {"type": "allowed_tools", "tools": [{"type": "function", "name": "f"}]}):
-        status, _, raw = exchange("POST", CREATE, {"model": MODEL, "input": "x", "tools": [tool], "tool_choice": choice})
-        assert status == 400, (choice, raw)  # what cannot be kept is not promised
+
+
+def a_tool_is_called_where_one_must_be():
+    tools = [{"type": "function", "name": name, "description": None, "parameters": None, "strict": False} for name in ("f", "g")]
+    for choice, names in (("required", "fg"), ({"type": "function", "name": "g"}, "g"),
+                          ({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]}, "f")):
+        calls = [i for i in create("x", tools=tools, tool_choice=choice)["output"] if i["type"] == "function_call"]
+        assert calls and all(c["name"] in names for c in calls), (choice, calls)
+    spelled = '<tool_call>\n{"name": "g", "arguments": {}}\n</tool_call>'
+    hidden = create(spelled, tools=tools, tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]})
+    assert all(i.get("name") != "g" for i in hidden["output"]), hidden["output"]
+
+
+def one_call_where_they_are_not_parallel():
+    tools = [{"type": "function", "name": "f", "description": None, "parameters": None, "strict": False}]
+    spelled = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
+    for parallel, n in ((True, 2), (False, 1)):
+        response = create(f"{spelled}\n{spelled}", tools=tools, parallel_tool_calls=parallel)
+        assert len([i for i in response["output"] if i["type"] == "function_call"]) == n, response["output"]
 
 
 # --- function calls as history -------------------------------------------------------------------------------------
@@ -327,7 +357,7 @@ OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "9 degr
 
 
 def calls_and_their_outputs_are_history():
-    response = done(create([message("user", "How warm is it?"), CALL, OUTPUT]), "How warm is it?")
+    response = done(create([message("user", "How warm is it?"), CALL, OUTPUT]), "9 degrees")
     done(create("And now?", previous_response_id=response["id"]), "And now?")
     done(create([message("user", "How warm?"), message("assistant", "I look."), {**CALL, "id": "fc_1", "status": "completed"},
                  {**OUTPUT, "output": [{"type": "input_text", "text": "9"}]}, message("user", "Thanks.")]), "Thanks.")
@@ -520,7 +550,7 @@ OFFICIAL = (
 OURS = [
     bodies_are_json_both_ways, an_error_while_streaming_is_followed_by_failed, an_incomplete_item_is_the_last_one,
     every_item_has_id_type_and_status, nothing_is_truncated_unless_allowed, the_order_is_previous_input_previous_output_input,
-    no_tool_is_called_where_none_may_be, calls_and_their_outputs_are_history, a_call_without_output_is_refused,
+    no_tool_is_called_where_none_may_be, a_tool_is_called_where_one_must_be, one_call_where_they_are_not_parallel, calls_and_their_outputs_are_history, a_call_without_output_is_refused,
     calls_survive_truncation, calls_survive_compaction, sealed_reasoning_comes_back, sealed_reasoning_is_streamed_as_it_is_replied,
     without_include_nothing_is_sealed, sealed_reasoning_of_others_is_refused, fields_of_http_do_nothing_on_a_socket,
     what_is_no_request_is_an_error_and_the_socket_goes_on, messages_are_answered_in_order_one_at_a_time,

@@ -15,9 +15,6 @@ import { generateText, streamText } from 'ai';
 import { client, key, keyedUrl, question, url } from './common.mjs';
 import { skipped, test } from './tap.mjs';
 
-const NO_TOOLS = 'the server offers no tool to the model yet';
-const NO_SCHEMAS = 'the server knows no text format but "text" yet';
-
 // --- @openai/agents ------------------------------------------------------------------------------------
 
 setTracingDisabled(true);
@@ -90,9 +87,6 @@ test('@openai/agents: over one WebSocket', () =>
     { providerOptions: { apiKey: 'any', baseURL: `${url}/v1` } },
   ));
 
-skipped('@openai/agents: tools and handoffs', NO_TOOLS);
-skipped('@openai/agents: typed outputs', NO_SCHEMAS);
-
 // --- the AI SDK ----------------------------------------------------------------------------------------
 
 const sent = []; // what it sent, as JSON
@@ -151,9 +145,6 @@ test('@ai-sdk/azure: responses and chat', async () => {
   }
 });
 
-skipped('@ai-sdk/openai: tools', NO_TOOLS);
-skipped('@ai-sdk/openai: generateObject', NO_SCHEMAS);
-
 // --- LangChain -----------------------------------------------------------------------------------------
 
 const chain = (options) =>
@@ -198,10 +189,7 @@ test('@langchain/openai: AzureChatOpenAI', async () => {
   assert.ok(reply.text.includes(question), reply.text);
 });
 
-skipped('@langchain/openai: bindTools', NO_TOOLS);
-skipped('@langchain/openai: withStructuredOutput', NO_SCHEMAS);
-
 // --- codex ---------------------------------------------------------------------------------------------
 
-// Tried by hand with 0.169.0: it never asks without function tools. Its program is 400 MB, so it is not among the pinned ones.
-skipped('@openai/codex: exec', `it sends function tools with every request, and ${NO_TOOLS}`);
+// Its program is 400 MB, so it is not among the pinned ones.
+skipped('@openai/codex: exec', 'it is tried by hand');

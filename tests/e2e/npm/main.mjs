@@ -7,6 +7,7 @@ import './socket.mjs';
 import './limits.mjs';
 import './azure.mjs';
 import './frameworks.mjs';
+import './tools.mjs';
 import { main } from './tap.mjs';
 
 await main();
