@@ -374,7 +374,7 @@ def calls_survive_truncation():
     long, question = message("user", "word " * 120000), message("user", "Which?")
     for input in ([long, long, question, CALL, OUTPUT], [CALL, OUTPUT, long, long, question], [long, CALL, OUTPUT, long, CALL, OUTPUT, question],
                   [long, CALL, {**OUTPUT, "output": "word " * 120000}, question]):
-        done(create(input, truncation="auto"), "Which?")
+        done(create(input, truncation="auto"), "9 degrees" if input[-1] is OUTPUT else "Which?")
     refused({"model": MODEL, "input": [question, CALL, {**OUTPUT, "output": "word " * 240000}], "truncation": "auto"}, 400,
             "context_length_exceeded", "input")  # a call goes with its output, or stays with it
 

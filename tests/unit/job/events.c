@@ -223,6 +223,65 @@ static void no_room_is_refused(void **state)
     assert_int_equal(conductor_jobs(f->c), 0);
 }
 
+static void run_calls(struct fixture *f, const char *message, const char *stop)
+{
+    struct job_spec spec = watch_spec(f->c, message, EFFORT_NONE, 0);
+    struct err err;
+    watch_add_calls(&spec, "plain");
+    if (stop)
+        spec.stops[spec.n_stops++] = str_from(stop);
+    assert_int_equal(watch_submit(&f->w, f->c, &spec, &err), ERR_OK);
+    engine_prompt_unref(spec.prompt);
+    watch_drop_calls(&spec);
+    watch_wait(&f->w);
+}
+
+static void text_then_calls(void **state)
+{
+    struct fixture *f = *state;
+    run_calls(f,
+              "I look: \n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [1, 2]}}\n</tool_call>\n"
+              "<tool_call>\n{\"name\": \"say\", \"arguments\": {\"input\": \"a\\nb\"}}\n</tool_call>",
+              NULL);
+    assert_string_equal(watch_log(&f->w),
+                        "created\nstarted\nitem_added msg\npart_added\ntext_delta x2\ntext_done\npart_done\n"
+                        "item_done\nitem_added fc\ncall_delta x3\ncall_done\nitem_done\n"
+                        "item_added ctc\ncall_delta x1\ncall_done\nitem_done\nchoice_done\nended\n");
+    assert_int_equal(f->w.status, JOB_COMPLETED);
+    assert_string_equal(text(&f->w.texts[0]), "I look:");
+    assert_string_equal(text(&f->w.texts[1]), "{\"a\": [1, 2]}");
+    assert_string_equal(text(&f->w.texts[2]), "a\nb");
+    assert_true(f->w.complete[0] && f->w.complete[1] && f->w.complete[2]);
+}
+
+static void calls_alone_have_no_message(void **state)
+{
+    struct fixture *f = *state;
+    run_calls(f, "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>", NULL);
+    assert_string_equal(watch_log(&f->w),
+                        "created\nstarted\nitem_added fc\ncall_delta x1\ncall_done\nitem_done\n"
+                        "choice_done\nended\n");
+}
+
+/* What looks like the beginning of a call is shown when it turns out to be none. */
+static void text_that_was_held_back_comes(void **state)
+{
+    struct fixture *f = *state;
+    run_calls(f, "a <tool_", NULL);
+    assert_int_equal(f->w.n_items, 1);
+    assert_string_equal(text(&f->w.texts[0]), "a <tool_");
+}
+
+static void a_call_that_a_stop_cuts_is_incomplete(void **state)
+{
+    struct fixture *f = *state;
+    run_calls(f, "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"x halt y\"}}\n</tool_call>",
+              "halt");
+    assert_int_equal(f->w.status, JOB_COMPLETED);
+    assert_string_equal(text(&f->w.texts[0]), "{\"a\": \"x ");
+    assert_false(f->w.complete[0]);
+}
+
 #define ON_ECHO(test) cmocka_unit_test_setup_teardown(test, open_fixture, close_fixture)
 
 static const struct CMUnitTest tests[] = {
@@ -238,5 +297,9 @@ static const struct CMUnitTest tests[] = {
     ON_ECHO(choices_each_have_their_items),
     ON_ECHO(stops_reach_the_engine),
     ON_ECHO(no_room_is_refused),
+    ON_ECHO(text_then_calls),
+    ON_ECHO(calls_alone_have_no_message),
+    ON_ECHO(text_that_was_held_back_comes),
+    ON_ECHO(a_call_that_a_stop_cuts_is_incomplete),
 };
 TEST_GROUP(job_events, tests)

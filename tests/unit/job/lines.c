@@ -49,6 +49,43 @@ static void one_thought_and_one_message_leave(void **state)
     mem_free(w);
 }
 
+/* Calls that mean the same are one answer; so is JSON, where answers are. */
+static void calls_and_json_vote_by_what_they_mean(void **state)
+{
+    (void)state;
+    static const struct {
+        bool calls;
+        const char *message, *log;
+    } cases[] = {
+        { true,
+          "/vote no {\"name\":_\"f\",_\"parameters\":_{\"a\":_1,_\"b\":2}} "
+          "{\"name\":_\"f\",_\"parameters\":_{\"b\":2,\"a\":1}} "
+          "{\"name\":_\"f\",_\"parameters\":_{\"a\":_1,_\"b\":2}}",
+          "fc" },
+        { false, "/vote 7 {\"a\":_1,\"b\":2} {\"b\":2,\"a\":1} {\"a\":1,\"b\":2}", "msg" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct conductor *c = watch_open(4, 8);
+        struct watch *w = mem_zalloc(sizeof *w);
+        struct job_spec spec = watch_spec_lines(c, cases[i].message, EFFORT_HIGH, 0);
+        struct err err;
+        if (cases[i].calls)
+            watch_add_calls(&spec, "llama3");
+        spec.json = !cases[i].calls;
+        assert_int_equal(watch_submit(w, c, &spec, &err), ERR_OK);
+        engine_prompt_unref(spec.prompt);
+        watch_drop_calls(&spec);
+        watch_wait(w);
+        assert_int_equal(w->n_items, 2);
+        assert_non_null(strstr(watch_log(w), cases[i].log));
+        assert_string_equal(w->texts[1].ptr, cases[i].calls ? "{\"a\": 1, \"b\":2}" : "{\"a\": 1,\"b\":2}");
+        assert_non_null(strstr(w->trace.ptr, " line=1 "));
+        watch_close(c);
+        watch_free(w);
+        mem_free(w);
+    }
+}
+
 static void a_long_answer_comes_in_few_pieces(void **state)
 {
     (void)state;
@@ -287,6 +324,7 @@ static void long_lines_go_on_with_their_own_draws(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_thought_and_one_message_leave),
     cmocka_unit_test(a_long_answer_comes_in_few_pieces),
+    cmocka_unit_test(calls_and_json_vote_by_what_they_mean),
     cmocka_unit_test(a_line_does_not_depend_on_the_others),
     cmocka_unit_test(lines_that_fail_are_left_out),
     cmocka_unit_test(the_total_is_never_passed),

@@ -60,6 +60,9 @@ static void end_row(struct store_tx *tx, const char *name, const struct job_view
         for (size_t i = 0; i < job->n_items; i++)
             if (job->items[i].kind == JOB_MESSAGE && job->items[i].choice == choice)
                 buf_printf(&text, "[%.*s]", STR_ARG(buf_str(&job->items[i].text)));
+            else if (job->items[i].kind == JOB_CALL && job->items[i].choice == choice)
+                buf_printf(&text, "%s %s %s(%.*s)", job->items[i].id, job->items[i].call_id,
+                           job->items[i].name, STR_ARG(buf_str(&job->items[i].text)));
     if (job->trace)
         buf_printf(&text, " %s line %d of %d", stop_names[job->trace->stop], (int)job->trace->shown,
                    job->trace->counted);
@@ -122,6 +125,8 @@ static enum err_code submit(struct shelf *s, const struct store_job *row, struct
     uint64_t id;
     r->s = s;
     snprintf(r->name, sizeof r->name, "%.*s", STR_ARG(row->id));
+    if (strstr(message, "<tool_call>"))
+        watch_add_calls(&spec, "plain");
     spec.record = &record;
     spec.choices = choices ? choices : 1;
     spec.summary = SUMMARY_DETAILED;
@@ -136,6 +141,7 @@ static enum err_code submit(struct shelf *s, const struct store_job *row, struct
         mem_free(r);
     }
     engine_prompt_unref(spec.prompt);
+    watch_drop_calls(&spec);
     arena_free(&arena);
     return code;
 }
@@ -216,21 +222,22 @@ void shelf_free(struct shelf *s)
 void shelf_accept(struct shelf *s, const char *name, size_t choices, const char *message)
 {
     struct err err = { 0 };
-    char request[512];
+    struct buf request = { 0 };
     struct str events[2] = { STR("0 0 0 0 "), STR("1 1 0 0 ") };
-    snprintf(request, sizeof request, "%zu %s", choices, message);
+    buf_printf(&request, "%zu %s", choices, message);
     struct store_job row = { .id = str_from(name),
                              .owner = STR("anna"),
                              .status = STORE_QUEUED,
                              .background = true,
                              .created_ms = 1,
-                             .request = str_from(request) };
+                             .request = buf_str(&request) };
     must(job_reserve(s->c, &err), &err);
     struct store_tx *tx = store_tx_open();
     store_tx_insert(tx, &row);
     store_tx_append(tx, row.id, 0, events, 2, (struct str){ 0 });
     must(store_commit_wait(s->store, tx, &err), &err);
     job_announce(s->c, row.id);
+    buf_free(&request);
 }
 
 void shelf_gate(struct shelf *s, bool gated)

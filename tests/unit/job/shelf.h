@@ -3,7 +3,7 @@
  *
  * It stands where api/ stands: a row's request is "CHOICES MESSAGE", its events are lines that name the event, its response
  * is the answers' texts, one behind the other. 0 choices are one with many lines of thought, whose response also says what
- * was decided. A shelf counts what is called for each job, and a listener every event it is told, so that a test can ask
+ * was decided. A message that spells a call may call tools, and the response has the calls too. A shelf counts what is called for each job, and a listener every event it is told, so that a test can ask
  * whether each was told once.
  *
  * Threads: callbacks come on the conductor's and the store's; watch_lock of watch.h guards what they write.

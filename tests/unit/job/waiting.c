@@ -291,6 +291,37 @@ static void goes_on_where_a_stop_left_it(void **state)
     arena_free(&arena);
 }
 
+/* A call's items, ids and deltas are the same behind a stop in its middle. */
+static void a_call_goes_on(void **state)
+{
+    (void)state;
+    struct arena arena = { 0 };
+    struct shelf s;
+    struct buf call = { 0 };
+    struct listener l = { 0 };
+    buf_puts(&call, "I look. <tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [0");
+    for (int i = 1; i < 4000; i++)
+        buf_printf(&call, ", %d", i % 10);
+    buf_puts(&call, "]}}\n</tool_call>\n<tool_call>\n{\"name\": \"say\", \"arguments\": {\"input\": "
+                    "\"x\"}}\n</tool_call>");
+    const char *want = undisturbed("job", 1, call.ptr, &arena);
+    shelf_open(&s, fresh_path(), 2, 10);
+    shelf_accept(&s, "job", 1, call.ptr);
+    listener_watch(&l, &s, "job", 2);
+    listener_wait_events(&l, 200);
+    shelf_close(&s);
+    shelf_reopen(&s);
+    assert_int_equal(shelf_row(&s, "job", false, &arena).status, STORE_IN_PROGRESS);
+    struct str got = shelf_row(&s, "job", true, &arena).response;
+    assert_true(str_starts(got, STR("[I look.]fc_")));
+    assert_true(str_find(got, STR(" say(x)")) != SIZE_MAX);
+    assert_true(strcmp(shelf_events(&s, "job", &arena), want) == 0);
+    listener_free(&l);
+    shelf_free(&s);
+    buf_free(&call);
+    arena_free(&arena);
+}
+
 static void choices_go_on_each_for_itself(void **state)
 {
     (void)state;
@@ -600,6 +631,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_row_that_is_gone_ends_its_job),
     cmocka_unit_test(refused_for_now_it_waits_again),
     cmocka_unit_test(goes_on_where_a_stop_left_it),
+    cmocka_unit_test(a_call_goes_on),
     cmocka_unit_test(choices_go_on_each_for_itself),
     cmocka_unit_test(a_stop_tells_everybody_who_waits),
     cmocka_unit_test(a_stop_before_the_start_does_not_count),

@@ -3,6 +3,7 @@
  */
 #include "watch.h"
 
+#include "grammar/grammar.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -309,6 +310,25 @@ struct job_spec watch_spec_lines(struct conductor *c, const char *message, enum 
     spec.plan = reason_plan(&pro, engine_info(conductor_engine(c)), &ask, engine_prompt_tokens(spec.prompt));
     spec.question = str_from(message);
     return spec;
+}
+
+void watch_add_calls(struct job_spec *spec, const char *form)
+{
+    struct err err = { 0 };
+    const struct calls_options o = { .form = form, .text = true, .parallel = true };
+    json_t *omitted, *tools = json_pack("[{s:s, s:s}, {s:s, s:s}]", "type", "function", "name", "f", "type",
+                                        "custom", "name", "say");
+    size_t at;
+    calls_open(&spec->calls, tools, &o);
+    if (grammar_open_calls(&spec->grammar, spec->calls, tools, &o, &omitted, &at, &err))
+        fail_msg("%s", err.message);
+    json_decref(tools);
+}
+
+void watch_drop_calls(struct job_spec *spec)
+{
+    calls_unref(spec->calls);
+    grammar_unref(spec->grammar);
 }
 
 struct job_spec watch_spec_text(struct conductor *c, const char *text, int64_t tokens_max)

@@ -60,6 +60,9 @@ struct job_spec watch_spec(struct conductor *c, const char *message, enum effort
 /* The same as many lines of thought, as o3-pro has them. */
 struct job_spec watch_spec_lines(struct conductor *c, const char *message, enum effort effort,
                                  int64_t output_tokens_max);
+/* The same with a function f, of any arguments, and a custom tool say, in that form; watch_drop_calls ends it. */
+void watch_add_calls(struct job_spec *spec, const char *form);
+void watch_drop_calls(struct job_spec *spec);
 enum err_code watch_submit(struct watch *w, struct conductor *c, const struct job_spec *spec,
                            struct err *err);
 struct job_sink watch_silent(void); /* of jobs that nobody looks at */
