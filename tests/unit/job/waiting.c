@@ -300,7 +300,7 @@ static void a_call_goes_on(void **state)
     struct buf call = { 0 };
     struct listener l = { 0 };
     buf_puts(&call, "I look. <tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [0");
-    for (int i = 1; i < 4000; i++)
+    for (int i = 1; i < 20000; i++)
         buf_printf(&call, ", %d", i % 10);
     buf_puts(&call, "]}}\n</tool_call>\n<tool_call>\n{\"name\": \"say\", \"arguments\": {\"input\": "
                     "\"x\"}}\n</tool_call>");
