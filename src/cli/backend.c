@@ -43,17 +43,16 @@ enum err_code backend_ask(struct backend *b, const struct ask *ask, struct ask_s
     return b->remote ? remote_ask(b->remote, ask, sink, a, err) : local_ask(b->local, ask, sink, a, err);
 }
 
-/* A server is asked for --model, or for --tier by its name; it alone knows what it has. */
-static enum err_code set_model(struct ask *ask, const struct config *cfg, struct err *err)
+enum err_code ask_set_model(struct ask *ask, const struct config *cfg, const char *name, struct err *err)
 {
-    if (cfg->url) {
-        ask->model = cfg->model ? cfg->model : cfg->tier;
+    if (cfg->url) { /* it alone knows what it has */
+        ask->model = name;
         return ERR_OK;
     }
-    ask->tier = config_tier(cfg, str_from(cfg->tier));
+    ask->tier = config_tier(cfg, str_from(name));
     if (!ask->tier)
         return err_set(err, ERR_CONFIG, "tier",
-                       "--tier: there is no model '%.64s'; 'thinkd models' lists them.", cfg->tier);
+                       "--tier: there is no model '%.64s'; 'thinkd models' lists them.", name);
     ask->model = ask->tier->name;
     return ERR_OK;
 }
@@ -68,5 +67,5 @@ enum err_code ask_from_config(struct ask *ask, const struct config *cfg, struct 
         cfg->temperature && str_to_double(str_from(cfg->temperature), &ask->temperature.value);
     ask->seed.set = cfg->seed != 0;
     ask->seed.value = (uint64_t)cfg->seed;
-    return set_model(ask, cfg, err);
+    return ask_set_model(ask, cfg, cfg->url && cfg->model ? cfg->model : cfg->tier, err);
 }

@@ -76,7 +76,8 @@ struct answer {
     int64_t input_tokens, cached_tokens, output_tokens, reasoning_tokens;
     int64_t cost; /* nano-dollars, -1: unknown */
     int64_t elapsed_ms;
-    struct buf json; /* the Response object */
+    struct engine_confidence confidence; /* of the first choice; window 0: unknown */
+    struct buf json;                     /* the Response object */
 };
 void answer_free(struct answer *a); /* a zeroed one is fine */
 
@@ -89,6 +90,8 @@ enum err_code backend_ask(struct backend *b, const struct ask *ask, struct ask_s
                           struct err *err);
 /* The ask that cfg's options describe, all but the question. ERR_CONFIG: no such tier. */
 enum err_code ask_from_config(struct ask *ask, const struct config *cfg, struct err *err);
+/* Another model in place of --tier: a server is asked for it by its name. ERR_CONFIG: this process has none such. */
+enum err_code ask_set_model(struct ask *ask, const struct config *cfg, const char *name, struct err *err);
 
 /* The conductor and its engine as the configuration asks for them. */
 enum err_code local_conductor(struct conductor **out, const struct config *cfg, int64_t jobs_max,

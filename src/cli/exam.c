@@ -2,13 +2,14 @@
  * exam.c - `thinkd exam`: problems with known answers, asked of this engine or of a server, and a report.
  *
  * Here the exam's runner meets a backend; neither knows the other. Interrupting (Ctrl-C) asks no further question
- * and reports what was answered; a second time ends the process.
+ * and reports what was answered; a second time ends the process. With --state the same command goes on from there.
  *
  * Threads: the runner's threads call ask_question at once; progress comes one call at a time.
  */
 #include "cli/cli_impl.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "exam/exam.h"
 
 #include <inttypes.h>
@@ -35,9 +36,13 @@ static void catch_interrupt(void)
     sigaction(SIGINT, &action, NULL);
 }
 
-struct candidate {
+/* Who is asked, and how. */
+struct asking {
     struct backend *backend;
-    struct ask ask; /* all but the question */
+    const struct config *cfg;
+    struct exam_candidate candidates[EXAM_CANDIDATES_MAX];
+    struct ask asks[EXAM_CANDIDATES_MAX]; /* all but the question */
+    size_t len;
 };
 
 /* The instructions of the command line before those of the question. */
@@ -60,11 +65,56 @@ static json_t *earlier_of(const struct exam_question *q)
     return messages;
 }
 
+static bool put_thought(void *ctx, bool thought, struct str piece)
+{
+    struct exam_reply *reply = ctx;
+    if (thought)
+        buf_put_str(&reply->thought, piece);
+    return true;
+}
+
+/* A server that names no price is charged by this configuration's list, where that has its model. */
+static void take_cost(const struct asking *a, const struct ask *ask, const struct answer *answer,
+                      struct exam_reply *reply)
+{
+    const struct tier *tier = config_tier(a->cfg, str_from(ask->model));
+    reply->priced = answer->cost >= 0 || (answer->counted && tier);
+    if (answer->cost >= 0)
+        reply->cost = answer->cost;
+    else if (reply->priced)
+        reply->cost = answer->input_tokens * tier->price_in + answer->output_tokens * tier->price_out;
+}
+
+static void take_answer(const struct asking *a, const struct ask *ask, const struct answer *answer,
+                        struct exam_reply *reply)
+{
+    reply->input_tokens = answer->input_tokens;
+    reply->output_tokens = answer->output_tokens;
+    reply->reasoning_tokens = answer->reasoning_tokens;
+    reply->seconds = (double)answer->elapsed_ms / 1000;
+    reply->confidence = answer->confidence;
+    reply->cut = answer->status == JOB_INCOMPLETE;
+    take_cost(a, ask, answer, reply);
+    buf_put_str(&reply->text, buf_str(&answer->text));
+}
+
+/* Servers may not know seeds: they are sent one only where one was asked for. The first trace of a record is the greedy one. */
+static void set_sampling(struct ask *ask, const struct asking *a, const struct exam_question *q)
+{
+    ask->seed.set = !a->cfg->url || a->cfg->seed;
+    ask->seed.value = q->seed;
+    if (a->cfg->record && q->sample == 0) {
+        ask->temperature.set = true;
+        ask->temperature.value = 0;
+    }
+    ask->thinking = a->cfg->record > 0;
+}
+
 static enum err_code ask_question(void *ctx, const struct exam_question *q, struct exam_reply *reply,
                                   struct err *err)
 {
-    const struct candidate *c = ctx;
-    struct ask ask = c->ask;
+    const struct asking *a = ctx;
+    struct ask ask = a->asks[q->candidate];
     struct answer answer;
     struct buf instructions = { 0 };
     if (q->tools.len) /* neither backend takes them yet */
@@ -76,14 +126,13 @@ static enum err_code ask_question(void *ctx, const struct exam_question *q, stru
     ask.question = q->text;
     ask.instructions = instructions.len ? instructions.ptr : NULL;
     ask.earlier = earlier;
-    enum err_code code = backend_ask(c->backend, &ask, (struct ask_sink){ 0 }, &answer, err);
+    set_sampling(&ask, a, q);
+    struct ask_sink sink = { ask.thinking ? put_thought : NULL, reply };
+    enum err_code code = backend_ask(a->backend, &ask, sink, &answer, err);
     json_decref(earlier);
     buf_free(&instructions);
-    reply->output_tokens = answer.output_tokens;
-    reply->reasoning_tokens = answer.reasoning_tokens;
-    reply->seconds = (double)answer.elapsed_ms / 1000;
     if (!code)
-        buf_put_str(&reply->text, buf_str(&answer.text));
+        take_answer(a, &ask, &answer, reply);
     answer_free(&answer);
     return code;
 }
@@ -126,10 +175,8 @@ static void draw(void *ctx, const struct exam_status *s)
 
 /* --- the command ------------------------------------------------------------------------------------- */
 
-static enum err_code check_options(const struct config *cfg, struct err *err)
+static enum err_code check_families(const struct config *cfg, struct err *err)
 {
-    if (cfg->file && cfg->families.len)
-        return err_set(err, ERR_CONFIG, "families", "--families: a --file has none; leave one of them out.");
     for (size_t i = 0; i < cfg->families.len; i++)
         if (!exam_family_find(str_from(cfg->families.items[i]))) {
             struct buf names = { 0 };
@@ -140,7 +187,28 @@ static enum err_code check_options(const struct config *cfg, struct err *err)
             buf_free(&names);
             return ERR_CONFIG;
         }
-    return cli_no_args(cfg, "exam", err);
+    return ERR_OK;
+}
+
+static enum err_code check_options(const struct config *cfg, struct err *err)
+{
+    if (cfg->file && cfg->families.len)
+        return err_set(err, ERR_CONFIG, "families", "--families: a --file has none; leave one of them out.");
+    if (cfg->record && !cfg->state)
+        return err_set(err, ERR_CONFIG, "record",
+                       "--record: traces are kept in a file: name it with --state.");
+    if (cfg->by && strcmp(cfg->by, "family") != 0 && strcmp(cfg->by, "level") != 0)
+        return err_set(err, ERR_CONFIG, "by", "--by: '%.40s' is neither 'family' nor 'level'.", cfg->by);
+    for (size_t i = 0; i < cfg->efforts.len; i++) {
+        enum effort effort;
+        if (!effort_from(str_from(cfg->efforts.items[i]), &effort))
+            return err_set(
+                err, ERR_CONFIG, "efforts",
+                "--efforts: '%.40s' is no effort; use none, minimal, low, medium, high, xhigh or max.",
+                cfg->efforts.items[i]);
+    }
+    enum err_code code = check_families(cfg, err);
+    return code ? code : cli_no_args(cfg, "exam", err);
 }
 
 static int64_t in_flight(const struct config *cfg)
@@ -148,10 +216,78 @@ static int64_t in_flight(const struct config *cfg)
     return cfg->concurrency ? cfg->concurrency : IN_FLIGHT_DEFAULT;
 }
 
-static enum err_code run(const struct config *cfg, struct candidate *c, struct exam_report *report,
-                         struct err *err)
+/* --- who is asked ------------------------------------------------------------------------------------- */
+
+static enum err_code add_candidate(struct asking *a, const struct ask *ask, const char *effort,
+                                   struct err *err)
+{
+    if (a->len == EXAM_CANDIDATES_MAX)
+        return err_set(err, ERR_CONFIG, "models", "--models, --efforts: at most %d models times efforts.",
+                       EXAM_CANDIDATES_MAX);
+    for (size_t i = 0; i < a->len; i++)
+        if (strcmp(a->candidates[i].model, ask->model) == 0 &&
+            strcmp(a->candidates[i].effort ? a->candidates[i].effort : "", effort ? effort : "") == 0)
+            return err_set(err, ERR_CONFIG, "models", "--models, --efforts: %.64s%s%s is there twice.",
+                           ask->model, effort ? " " : "", effort ? effort : "");
+    a->candidates[a->len] = (struct exam_candidate){ ask->model, effort };
+    a->asks[a->len] = *ask;
+    if (effort)
+        a->asks[a->len].effort.set = effort_from(str_from(effort), &a->asks[a->len].effort.value);
+    a->len++;
+    return ERR_OK;
+}
+
+/* One model at each effort. */
+static enum err_code add_model(struct asking *a, const struct ask *ask, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    if (a->cfg->record && ask->tier && ask->tier->thinking == THINKING_BRANCHES)
+        return err_set(
+            err, ERR_CONFIG, "record",
+            "--record: a trace is one line of thought, and %.64s has many; record a model that has one.",
+            ask->tier->name);
+    for (size_t i = 0; i < a->cfg->efforts.len && !code; i++)
+        code = add_candidate(a, ask, a->cfg->efforts.items[i], err);
+    if (a->cfg->efforts.len == 0)
+        code = add_candidate(a, ask, a->cfg->effort, err);
+    return code;
+}
+
+static enum err_code open_asking(struct asking *a, struct err *err)
+{
+    struct ask ask;
+    const struct config_list *models = &a->cfg->models;
+    enum err_code code = models->len ? ERR_OK : ask_from_config(&ask, a->cfg, err);
+    if (!code && models->len == 0)
+        code = add_model(a, &ask, err);
+    for (size_t i = 0; i < models->len && !code; i++) {
+        struct config named = *a->cfg; /* borrows everything */
+        named.tier = models->items[i];
+        code = ask_from_config(&ask, &named, err);
+        if (!code)
+            code = ask_set_model(&ask, a->cfg, models->items[i], err);
+        if (!code)
+            code = add_model(a, &ask, err);
+    }
+    return code ? code : backend_open(&a->backend, a->cfg, in_flight(a->cfg), err);
+}
+
+/* What replies depend on beside questions and candidates. A null is what was not given. */
+static json_t *arguments_of(const struct config *cfg)
+{
+    json_t *families = json_array();
+    for (size_t i = 0; i < cfg->families.len; i++)
+        json_array_append_new(families, json_string(cfg->families.items[i]));
+    return json_pack("{s:s?,s:s?,s:s,s:I,s:s?,s:s?,s:I,s:o}", "url", cfg->url, "model", cfg->model, "engine",
+                     cfg->engine, "context", (json_int_t)cfg->context, "temperature", cfg->temperature,
+                     "file", cfg->file, "items", (json_int_t)cfg->items, "families", families);
+}
+
+static enum err_code run(struct asking *a, struct exam_report *report, struct err *err)
 {
     struct bar bar = { 0 };
+    const struct config *cfg = a->cfg;
+    json_t *arguments = arguments_of(cfg);
     struct exam_config exam = { .seed = cfg->seed ? (uint64_t)cfg->seed : SEED_DEFAULT,
                                 .items = cfg->items ? (int)cfg->items : ITEMS_DEFAULT,
                                 .threads = (int)in_flight(cfg),
@@ -159,18 +295,52 @@ static enum err_code run(const struct config *cfg, struct candidate *c, struct e
                                 .families_len = cfg->families.len,
                                 .file = cfg->file,
                                 .file_items_max = cfg->items,
+                                .candidates = a->candidates,
+                                .candidates_len = a->len,
+                                .samples = cfg->record ? (int)cfg->record + 1 : 1,
+                                .state = cfg->state,
+                                .arguments = arguments,
                                 .stop = &stop };
     if (term_is(stderr)) {
         exam.progress = draw;
         exam.progress_ctx = &bar;
     }
-    if (!cfg->url &&
-        !c->ask.seed.set) { /* the same exam twice gives the same marks; servers may not know seeds */
-        c->ask.seed.set = true;
-        c->ask.seed.value = SEED_DEFAULT;
-    }
     catch_interrupt();
-    return exam_run(&exam, (struct exam_asker){ ask_question, c }, report, err);
+    enum err_code code = exam_run(&exam, (struct exam_asker){ ask_question, a }, report, err);
+    json_decref(arguments);
+    return code;
+}
+
+/* The report in one form into a file; path NULL: not wanted. */
+static enum err_code write_form(const char *path, const struct exam_report *report,
+                                void (*form)(const struct exam_report *r, struct buf *out), struct err *err)
+{
+    struct buf out = { 0 };
+    if (!path)
+        return ERR_OK;
+    form(report, &out);
+    enum err_code code = file_write(path, buf_str(&out), err);
+    buf_free(&out);
+    return code;
+}
+
+static enum exam_detail detail_of(const struct config *cfg)
+{
+    return !cfg->by ? EXAM_BY_NOTHING : strcmp(cfg->by, "family") == 0 ? EXAM_BY_FAMILY : EXAM_BY_LEVEL;
+}
+
+static void put_remarks(struct buf *out, const struct exam_report *report)
+{
+    int64_t failed = 0;
+    for (size_t i = 0; i < report->parts_len; i++)
+        failed += report->parts[i].total.failed;
+    if (report->resumed)
+        buf_printf(out, "thinkd: %" PRId64 " replies were there already\n", report->resumed);
+    if (__atomic_load_n(&stop, __ATOMIC_RELAXED))
+        buf_puts(out, "thinkd: interrupted; the report is of what was answered before\n");
+    if (failed)
+        buf_printf(out, "thinkd: %" PRId64 " questions got no answer; the first: %s\n", failed,
+                   report->first_error.message);
 }
 
 static void print_report(const struct config *cfg, const struct exam_report *report)
@@ -179,14 +349,10 @@ static void print_report(const struct config *cfg, const struct exam_report *rep
     if (cfg->json)
         exam_report_json(report, &out);
     else
-        exam_report_table(report, &out);
+        exam_report_table(report, detail_of(cfg), &out);
     term_put(stdout, buf_str(&out));
     buf_clear(&out);
-    if (__atomic_load_n(&stop, __ATOMIC_RELAXED))
-        buf_puts(&out, "thinkd: interrupted; the report is of what was answered before\n");
-    if (report->total.failed)
-        buf_printf(&out, "thinkd: %" PRId64 " questions got no answer; the first: %s\n", report->total.failed,
-                   report->first_error.message);
+    put_remarks(&out, report);
     term_put(stderr, buf_str(&out));
     buf_free(&out);
 }
@@ -204,18 +370,20 @@ void exam_list(struct buf *out)
 int exam_command(const struct config *cfg)
 {
     struct err err = { 0 };
-    struct candidate c = { 0 };
+    struct asking a = { .cfg = cfg };
     struct exam_report report = { 0 };
     enum err_code code = check_options(cfg, &err);
     if (!code)
-        code = ask_from_config(&c.ask, cfg, &err);
+        code = open_asking(&a, &err);
     if (!code)
-        code = backend_open(&c.backend, cfg, in_flight(cfg), &err);
-    if (!code)
-        code = run(cfg, &c, &report, &err);
-    if (!code)
+        code = run(&a, &report, &err);
+    if (!code) {
         print_report(cfg, &report);
+        code = write_form(cfg->csv, &report, exam_report_csv, &err);
+    }
+    if (!code)
+        code = write_form(cfg->svg, &report, exam_report_svg, &err);
     exam_report_free(&report);
-    backend_close(c.backend);
+    backend_close(a.backend);
     return code ? cli_fail(&err) : CLI_OK;
 }

@@ -148,6 +148,8 @@ static void job_done(void *ctx, const struct job_view *job)
     a->cached_tokens = job->cached_tokens;
     a->output_tokens = job->output_tokens;
     a->reasoning_tokens = job->reasoning_tokens;
+    if (job->n_choices)
+        a->confidence = job->choices[0].confidence;
     if (job->status == JOB_INCOMPLETE)
         snprintf(a->incomplete, sizeof a->incomplete, "max_output_tokens");
     if (job->status == JOB_FAILED)

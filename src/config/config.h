@@ -94,11 +94,17 @@ enum {
     X(temperature,         STRING, NULL,          0, 0,          CMD_ASK | CMD_EXAM, "0 to 2 (default: the tier's)")           \
     X(seed,                INT,    "0",           0, INT64_MAX,  CMD_ASK | CMD_EXAM, "seed of the random numbers (0: drawn; exam: 1)") \
     X(families,            LIST,   NULL,          0, 0,          CMD_EXAM, "families to ask (default: all)")                   \
+    X(efforts,             LIST,   NULL,          0, 0,          CMD_EXAM, "efforts to ask each model at (default: --effort)")    \
     X(items,               INT,    "0",           0, 1000000,    CMD_EXAM, "questions per family and level, or out of --file (0: 20, and all of a file)") \
     X(file,                STRING, NULL,          0, 0,          CMD_EXAM, "JSONL of question and answer to ask instead")      \
+    X(state,               STRING, NULL,          0, 0,          CMD_EXAM, "JSONL that keeps each reply: the same exam goes on where it stopped") \
+    X(record,              INT,    "0",           0, 64,         CMD_EXAM, "traces of each question to keep in --state, for thinkd replay (0: one reply, not a trace)") \
+    X(by,                  STRING, NULL,          0, 0,          CMD_EXAM, "what several models' accuracies are told apart by as well: family or level") \
+    X(csv,                 STRING, NULL,          0, 0,          CMD_EXAM, "write the figures to this file as CSV")             \
+    X(svg,                 STRING, NULL,          0, 0,          CMD_EXAM, "write a chart of accuracy against tokens to this file") \
     X(concurrency,         INT,    "0",           0, 1024,       CMD_EXAM | CMD_KEYS, "questions in flight (0: 8); for keys: requests that the new key's owner may have in flight (0: no limit)") \
     X(owner,               STRING, NULL,          0, 0,          CMD_KEYS, "owner of the new key, so that several keys see the same responses (default: an owner of its own)") \
-    X(models,              LIST,   NULL,          0, 0,          CMD_KEYS, "models that the new key may use (default: all)") \
+    X(models,              LIST,   NULL,          0, 0,          CMD_KEYS | CMD_EXAM, "models that the new key may use (default: all); exam: models to ask (default: --tier)") \
     X(json,                BOOL,   "false",       0, 0,          CONFIG_ENGINE_CMDS | CMD_KEYS | CMD_PROMPTS | CMD_VERSION, "print JSON")
 /* clang-format on */
 

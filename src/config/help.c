@@ -13,10 +13,11 @@
 static const struct {
     const char *key, *text;
 } value_names[] = {
-    { "config", "FILE" }, { "listen", "HOST:PORT" }, { "data", "DIR" },        { "model", "FILE" },
-    { "engine", "NAME" }, { "keys", "KEY,..." },     { "log_level", "LEVEL" }, { "url", "URL" },
-    { "api_key", "KEY" }, { "tier", "NAME" },        { "effort", "EFFORT" },   { "families", "NAME,..." },
-    { "file", "FILE" },   { "owner", "ID" },
+    { "config", "FILE" }, { "listen", "HOST:PORT" }, { "data", "DIR" },           { "model", "FILE" },
+    { "engine", "NAME" }, { "keys", "KEY,..." },     { "log_level", "LEVEL" },    { "url", "URL" },
+    { "api_key", "KEY" }, { "tier", "NAME" },        { "effort", "EFFORT" },      { "families", "NAME,..." },
+    { "file", "FILE" },   { "owner", "ID" },         { "state", "FILE" },         { "csv", "FILE" },
+    { "svg", "FILE" },    { "by", "KIND" },          { "efforts", "EFFORT,..." }, { "models", "NAME,..." },
 };
 
 static const char *value_name(const struct config_key *key)

@@ -17,6 +17,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "engine/engine.h"
+#include "json/json.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -102,19 +104,40 @@ bool exam_same(struct str a, struct str b);
 /* By the family's rule; family NULL: the final answer is exam_same as the reference. */
 bool exam_check(const struct exam_family *f, struct str reply, struct str answer);
 
-/* Wilson's score interval at 95% for right of n; n 0 gives 0 to 1. */
+/* --- statistics: pure functions ------------------------------------------------------------------- */
+
 struct exam_interval {
     double low, high;
 };
+/* Wilson's score interval at 95% for right of n; n 0 gives 0 to 1. */
 struct exam_interval exam_wilson(int64_t right, int64_t n);
+/* McNemar's exact test, two-sided, of two candidates that were right where the other was wrong so often. */
+double exam_mcnemar(int64_t only_a, int64_t only_b);
+/* Holm's step-down correction of n p-values, in place and in their order. */
+void exam_holm(double *p, size_t n);
+/* Items that have something in common: the sum of their values, and how many they are. */
+struct exam_cluster {
+    double sum;
+    int64_t n;
+};
+#define EXAM_ROUNDS 10000
+/* The middle 95% of sum / n over so many draws of `len` clusters with replacement. The same seed gives the same interval;
+ * no item at all gives 0 to 0. */
+struct exam_interval exam_bootstrap(const struct exam_cluster *clusters, size_t len, int rounds,
+                                    uint64_t seed);
+/* Of k traces drawn out of n, right of them right: the chance that one at least is. k <= n. */
+double exam_pass_at(int64_t n, int64_t right, int64_t k);
 
 /* --- the runner ---------------------------------------------------------------------------------- */
 
 struct exam_question {
     const char *family; /* "file" for questions that were read */
     int level;
-    int64_t index;   /* within family and level */
-    struct str text; /* valid during the call, as is all below */
+    int64_t index;    /* within family and level */
+    size_t candidate; /* who is asked, of exam_config.candidates */
+    int sample;       /* which of its replies; 0 where there is one */
+    uint64_t seed;    /* of this reply: from the exam's seed, the question and the sample; 53 bits */
+    struct str text;  /* valid during the call, as is all below */
     /* what belongs to it: see exam_problem */
     struct str system, tools;
     bool tool;
@@ -129,9 +152,15 @@ struct exam_question {
  * {...}}\n</tool_call>". Zeroed before the call, freed by the runner. */
 struct exam_reply {
     struct buf text;
+    struct buf thought; /* where it is known and exam_config.samples asks for more than one */
+    bool cut;           /* it ended at its token limit */
+    int64_t input_tokens;
     int64_t output_tokens; /* all generated tokens, thinking too */
     int64_t reasoning_tokens;
-    double seconds; /* of waiting for this reply */
+    bool priced;
+    int64_t cost;                        /* nano-dollars, where priced */
+    double seconds;                      /* of waiting for this reply */
+    struct engine_confidence confidence; /* window 0: unknown */
 };
 
 /* Called from exam_config.threads threads at a time. An error counts the question as not answered. */
@@ -145,6 +174,14 @@ struct exam_status {
     double seconds, eta_seconds; /* eta by the average so far */
 };
 
+/* Who is asked: a model at an effort. */
+struct exam_candidate {
+    const char *model;
+    const char *effort; /* NULL: the model's own */
+};
+#define EXAM_CANDIDATES_MAX 16
+#define EXAM_SAMPLES_MAX    64
+
 struct exam_config {
     uint64_t seed;
     int items;                   /* questions per family and level, 1..EXAM_ITEMS_MAX */
@@ -153,6 +190,14 @@ struct exam_config {
     size_t families_len;
     const char *file;       /* JSONL of {"question", "answer"} to ask instead; NULL: generated questions */
     int64_t file_items_max; /* questions read at most; 0: all */
+    /* Each question is asked of all; NULL with candidates_len 0: of one that has no name. Borrowed until the report is freed. */
+    const struct exam_candidate *candidates;
+    size_t candidates_len;
+    int samples; /* replies of each candidate to a question, traces to be replayed; 0 and 1: one */
+    /* Where each reply is appended as a line of JSON; replies that are there are not asked for again. NULL: nowhere. */
+    const char *state;
+    const json_t *
+        arguments; /* what else the replies depend on, an object that a state must have been made with; may be NULL */
     const bool *stop; /* set by anyone at any time (__atomic): no further question is asked; NULL: never */
     void (*progress)(void *ctx,
                      const struct exam_status *s); /* after each reply, one at a time; may be NULL */
@@ -168,24 +213,55 @@ struct exam_row {
     int64_t asked, right, failed;
     int64_t output_tokens, reasoning_tokens; /* sums */
     double seconds;                          /* sum of the replies' */
+    int64_t cost;                            /* sum of those whose price is known */
+    int64_t priced;                          /* how many those are */
+};
+
+/* One candidate's figures. */
+struct exam_part {
+    struct exam_candidate candidate; /* both NULL where there was no name */
+    struct exam_row *rows;           /* levels of a family one after the other, then its level 0 */
+    size_t rows_len;
+    struct exam_row total; /* family "total" */
+};
+
+/* Two candidates over the questions that both were asked: b minus a. */
+struct exam_pair {
+    size_t a, b;
+    int64_t n, only_a, only_b; /* right where the other was wrong */
+    size_t
+        clusters; /* that were resampled: families and levels; single questions where there is one of those */
+    double difference;
+    struct exam_interval interval;
+    double p, holm; /* McNemar's, and corrected for all pairs of the report */
 };
 
 struct exam_report {
-    struct exam_row *rows; /* levels of a family one after the other, then its level 0 */
-    size_t rows_len;
-    struct exam_row total; /* family "total" */
+    struct exam_part *parts; /* one a candidate */
+    size_t parts_len;
+    struct exam_pair *pairs; /* all of them; none where a candidate was asked for several samples */
+    size_t pairs_len;
+    int64_t resumed; /* replies that were there before */
     double wall_seconds;
     uint64_t seed;
     struct err first_error; /* of the first question that failed; code ERR_OK if none did */
 };
 
 /* Asks everything and fills *report, which the caller frees also after an error. Errors: unknown family, bad
- * bounds, a file that cannot be read (with its line), and the asker's own when its first questions all fail. */
+ * bounds, a file that cannot be read (with its line), a state of other arguments (ERR_CONFIG, which names one), and the
+ * asker's own when its first questions all fail. */
 enum err_code exam_run(const struct exam_config *config, struct exam_asker asker, struct exam_report *report,
                        struct err *err);
-void exam_report_free(struct exam_report *r);                         /* a zeroed report is fine */
-void exam_report_table(const struct exam_report *r, struct buf *out); /* aligned columns for people */
-void exam_report_json(const struct exam_report *r, struct buf *out);  /* one object and a newline */
+void exam_report_free(struct exam_report *r); /* a zeroed report is fine */
+/* What a table goes into. */
+enum exam_detail { EXAM_BY_NOTHING, EXAM_BY_FAMILY, EXAM_BY_LEVEL };
+/* For people. One candidate: a row per family and level. Several: accuracy by effort and model, each one's figures, the
+ * differences. */
+void exam_report_table(const struct exam_report *r, enum exam_detail detail, struct buf *out);
+void exam_report_json(const struct exam_report *r, struct buf *out); /* one object and a newline */
+void exam_report_csv(const struct exam_report *r,
+                     struct buf *out); /* RFC 4180: a row per candidate, family and level */
+void exam_report_svg(const struct exam_report *r, struct buf *out); /* accuracy against mean output tokens */
 
 bool exam_effort_from(struct str name, enum exam_effort *out); /* "low", "medium", "high", "xhigh" */
 const char *exam_effort_name(enum exam_effort effort);

@@ -3,7 +3,7 @@
  *
  * Question i of a family and level comes from its own random stream, so it is the same question whatever
  * else is asked beside it. A file is JSONL with the strings "question" and "answer"; in the answer what
- * follows the last "#### " counts, if there is one.
+ * follows the last "#### " counts, if there is one. Lines with the same string "template" were made from one.
  */
 #include "base/file.h"
 #include "exam/exam_impl.h"
@@ -31,10 +31,17 @@ static struct exam_item *add_item(struct exam_paper *paper, const struct exam_fa
     return item;
 }
 
+uint64_t cluster_name(const char *family, int level)
+{
+    const int64_t at[] = { level };
+    return case_key(family, at, ARRAY_LEN(at));
+}
+
 static void add_problem(struct exam_paper *paper, int64_t index, const struct exam_problem *p)
 {
     struct exam_item *item =
         add_item(paper, p->family, p->level, index, buf_str(&p->question), buf_str(&p->answer));
+    item->cluster = cluster_name(p->family->name, p->level);
     struct exam_question *q = &item->question;
     q->system = arena_str(&paper->arena, buf_str(&p->system));
     q->tools = arena_str(&paper->arena, buf_str(&p->tools));
@@ -72,6 +79,14 @@ static struct str reference(struct str answer)
     return str_trim(answer);
 }
 
+static void add_question(struct exam_paper *paper, struct str question, struct str answer,
+                         const json_t *template)
+{
+    int64_t index = (int64_t)paper->len;
+    struct exam_item *item = add_item(paper, NULL, 0, index, question, reference(answer));
+    item->cluster = json_is_string(template) ? str_hash(json_str(template)) : case_key("file", &index, 1);
+}
+
 static enum err_code read_line(struct exam_paper *paper, struct str line, int64_t number, const char *path,
                                struct err *err)
 {
@@ -86,7 +101,7 @@ static enum err_code read_line(struct exam_paper *paper, struct str line, int64_
                        "%s:%lld: Expected an object with the strings 'question' and 'answer'.", path,
                        (long long)number);
     else
-        add_item(paper, NULL, 0, (int64_t)paper->len, json_str(question), reference(json_str(answer)));
+        add_question(paper, json_str(question), json_str(answer), json_object_get(object, "template"));
     json_decref(object);
     return code;
 }
@@ -142,6 +157,7 @@ enum err_code exam_paper_open(struct exam_paper *paper, const struct exam_config
 void exam_paper_close(struct exam_paper *paper)
 {
     mem_free(paper->items);
+    mem_free(paper->results);
     arena_free(&paper->arena);
     *paper = (struct exam_paper){ 0 };
 }

@@ -1,163 +1,133 @@
 /*
- * report.c - what an exam found: counts, Wilson intervals, tokens and seconds, as a table or as JSON.
+ * report.c - what an exam found: the results summed by candidate, family and level, and candidates compared in pairs.
  *
- * Wilson: E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22, 1927.
- * With p = right/n and z = 1.96: (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). Unlike the
- * textbook interval it stays inside 0..1 and does not shrink to nothing at 0 or n right.
+ * A pair is compared on the questions that both were asked, where a question without a reply counts as wrong. How it is
+ * shown is table.c's, how sure it is stats.c's.
  */
 #include "exam/exam_impl.h"
 #include "exam/run_impl.h"
-#include "json/json.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#define Z_95 1.959963984540054
-
-struct exam_interval exam_wilson(int64_t right, int64_t n)
+static void count_result(struct exam_row *row, const struct exam_result *r)
 {
-    if (n <= 0)
-        return (struct exam_interval){ 0, 1 };
-    double p = (double)right / (double)n, z2 = Z_95 * Z_95 / (double)n;
-    double middle = p + z2 / 2, reach = Z_95 * sqrt(p * (1 - p) / (double)n + z2 / (4 * (double)n));
-    double low = (middle - reach) / (1 + z2), high = (middle + reach) / (1 + z2);
-    /* at 0 and n the ends are exactly 0 and 1; rounding must not push them outside */
-    return (struct exam_interval){ right == 0 || low < 0 ? 0 : low, right == n || high > 1 ? 1 : high };
-}
-
-static void count(struct exam_row *row, const struct exam_item *item)
-{
-    if (!item->asked)
-        return;
     row->asked++;
-    row->right += item->right;
-    row->failed += item->failed;
-    row->output_tokens += item->output_tokens;
-    row->reasoning_tokens += item->reasoning_tokens;
-    row->seconds += item->seconds;
+    row->right += r->right;
+    row->failed += r->failed;
+    row->output_tokens += r->output_tokens;
+    row->reasoning_tokens += r->reasoning_tokens;
+    row->seconds += r->seconds;
+    row->cost += r->priced ? r->cost : 0;
+    row->priced += r->priced;
 }
 
-static void add_row(struct exam_report *r, struct exam_row row)
+static void count(struct exam_row *row, const struct exam_paper *paper, size_t item, size_t candidate)
 {
-    r->rows = mem_realloc(r->rows, (r->rows_len + 1) * sizeof *r->rows);
-    r->rows[r->rows_len++] = row;
+    for (size_t s = 0; s < paper->samples; s++) {
+        const struct exam_result *r = paper_result(paper, item, candidate * paper->samples + s);
+        if (r->asked)
+            count_result(row, r);
+    }
+}
+
+static void add_row(struct exam_part *part, struct exam_row row)
+{
+    part->rows = mem_realloc(part->rows, (part->rows_len + 1) * sizeof *part->rows);
+    part->rows[part->rows_len++] = row;
+}
+
+static void fill_part(struct exam_part *part, const struct exam_paper *paper, size_t candidate)
+{
+    const struct exam_item *items = paper->items;
+    part->total = (struct exam_row){ .family = "total" };
+    for (size_t i = 0; i < paper->len;) {
+        const struct exam_family *f = items[i].family;
+        struct exam_row all = { .family = f ? f->name : "file" };
+        while (i < paper->len && items[i].family == f) {
+            struct exam_row row = { .family = all.family, .level = items[i].question.level };
+            for (; i < paper->len && items[i].family == f && items[i].question.level == row.level; i++) {
+                count(&row, paper, i, candidate);
+                count(&all, paper, i, candidate);
+                count(&part->total, paper, i, candidate);
+            }
+            if (row.level > 0 && row.asked > 0)
+                add_row(part, row);
+        }
+        if (all.asked > 0)
+            add_row(part, all);
+    }
+}
+
+/* --- pairs ------------------------------------------------------------------------------------------------- */
+
+/* Room for the differences of a pair, one a question. */
+struct differences {
+    uint64_t *names;
+    double *values;
+    struct exam_cluster *clusters;
+};
+
+static void compare(struct exam_pair *pair, const struct exam_paper *paper, struct differences *d,
+                    uint64_t seed)
+{
+    for (size_t i = 0; i < paper->len; i++) {
+        const struct exam_result *a = paper_result(paper, i, pair->a), *b = paper_result(paper, i, pair->b);
+        if (!a->asked || !b->asked)
+            continue;
+        d->names[pair->n] = paper->items[i].cluster;
+        d->values[pair->n++] = b->right - a->right;
+        pair->only_a += a->right && !b->right;
+        pair->only_b += b->right && !a->right;
+    }
+    pair->clusters = clusters_sum(d->names, d->values, (size_t)pair->n, d->clusters);
+    pair->difference = pair->n ? (double)(pair->only_b - pair->only_a) / (double)pair->n : 0;
+    pair->interval = exam_bootstrap(d->clusters, pair->clusters, EXAM_ROUNDS, seed);
+    pair->p = exam_mcnemar(pair->only_a, pair->only_b);
+}
+
+static void correct(struct exam_report *r)
+{
+    double *p = mem_array(r->pairs_len, sizeof *p);
+    for (size_t i = 0; i < r->pairs_len; i++)
+        p[i] = r->pairs[i].p;
+    exam_holm(p, r->pairs_len);
+    for (size_t i = 0; i < r->pairs_len; i++)
+        r->pairs[i].holm = p[i];
+    mem_free(p);
+}
+
+static void fill_pairs(struct exam_report *r, const struct exam_paper *paper)
+{
+    struct differences d = { mem_array(paper->len, sizeof *d.names), mem_array(paper->len, sizeof *d.values),
+                             mem_array(paper->len, sizeof *d.clusters) };
+    r->pairs = mem_array(paper->candidates * (paper->candidates - 1) / 2, sizeof *r->pairs);
+    for (size_t b = 1; b < paper->candidates; b++)
+        for (size_t a = 0; a < b; a++) {
+            struct exam_pair *pair = &r->pairs[r->pairs_len++];
+            *pair = (struct exam_pair){ .a = a, .b = b };
+            compare(pair, paper, &d, r->seed);
+        }
+    correct(r);
+    mem_free(d.names);
+    mem_free(d.values);
+    mem_free(d.clusters);
 }
 
 void exam_report_fill(struct exam_report *r, const struct exam_paper *paper)
 {
-    r->total = (struct exam_row){ .family = "total" };
-    for (size_t i = 0; i < paper->len;) {
-        const struct exam_family *f = paper->items[i].family;
-        struct exam_row all = { .family = f ? f->name : "file" };
-        while (i < paper->len && paper->items[i].family == f) {
-            struct exam_row row = { .family = all.family, .level = paper->items[i].question.level };
-            for (;
-                 i < paper->len && paper->items[i].family == f && paper->items[i].question.level == row.level;
-                 i++) {
-                count(&row, &paper->items[i]);
-                count(&all, &paper->items[i]);
-                count(&r->total, &paper->items[i]);
-            }
-            if (row.level > 0 && row.asked > 0)
-                add_row(r, row);
-        }
-        if (all.asked > 0)
-            add_row(r, all);
-    }
+    r->parts = mem_array(paper->candidates, sizeof *r->parts);
+    r->parts_len = paper->candidates;
+    for (size_t c = 0; c < paper->candidates; c++)
+        fill_part(&r->parts[c], paper, c);
+    if (paper->candidates > 1 && paper->samples == 1)
+        fill_pairs(r, paper);
 }
 
 void exam_report_free(struct exam_report *r)
 {
-    mem_free(r->rows);
+    for (size_t i = 0; i < r->parts_len; i++)
+        mem_free(r->parts[i].rows);
+    mem_free(r->parts);
+    mem_free(r->pairs);
     memset(r, 0, sizeof *r);
-}
-
-static double mean(double sum, int64_t n)
-{
-    return n ? sum / (double)n : 0;
-}
-
-static void put_row(struct buf *out, const struct exam_row *row)
-{
-    struct exam_interval w = exam_wilson(row->right, row->asked);
-    char level[16] = "all";
-    if (row->level)
-        snprintf(level, sizeof level, "%d", row->level);
-    buf_printf(out, "%-10s %5s %7lld %7lld %6.1f%% %6.1f-%-6.1f %8.1f %9.1f %8.2f", row->family, level,
-               (long long)row->asked, (long long)row->right, 100 * mean((double)row->right, row->asked),
-               100 * w.low, 100 * w.high, mean((double)row->output_tokens, row->asked),
-               mean((double)row->reasoning_tokens, row->asked), mean(row->seconds, row->asked));
-    if (row->failed)
-        buf_printf(out, "  %lld failed", (long long)row->failed);
-    buf_putc(out, '\n');
-}
-
-void exam_report_table(const struct exam_report *r, struct buf *out)
-{
-    buf_printf(out, "%-10s %5s %7s %7s %7s  %-13s %8s %9s %8s\n", "family", "level", "asked", "right", "acc",
-               "95% interval", "tokens", "reasoning", "seconds");
-    for (size_t i = 0; i < r->rows_len; i++)
-        put_row(out, &r->rows[i]);
-    put_row(out, &r->total);
-    buf_printf(out, "seed %llu, %.1f seconds in all; tokens, reasoning and seconds are means per question\n",
-               (unsigned long long)r->seed, r->wall_seconds);
-    if (r->first_error.code)
-        buf_printf(out, "first failure: %s\n", r->first_error.message);
-}
-
-static void json_row(struct json_writer *w, const struct exam_row *row)
-{
-    struct exam_interval in = exam_wilson(row->right, row->asked);
-    jw_begin_object(w);
-    jw_key(w, "family");
-    jw_cstring(w, row->family);
-    jw_key(w, "level");
-    if (row->level)
-        jw_int(w, row->level);
-    else
-        jw_null(w);
-    jw_key(w, "asked");
-    jw_int(w, row->asked);
-    jw_key(w, "right");
-    jw_int(w, row->right);
-    jw_key(w, "failed");
-    jw_int(w, row->failed);
-    jw_key(w, "accuracy");
-    jw_real(w, mean((double)row->right, row->asked));
-    jw_key(w, "low");
-    jw_real(w, in.low);
-    jw_key(w, "high");
-    jw_real(w, in.high);
-    jw_key(w, "output_tokens");
-    jw_int(w, row->output_tokens);
-    jw_key(w, "reasoning_tokens");
-    jw_int(w, row->reasoning_tokens);
-    jw_key(w, "seconds");
-    jw_real(w, row->seconds);
-    jw_end_object(w);
-}
-
-void exam_report_json(const struct exam_report *r, struct buf *out)
-{
-    struct json_writer w = { .out = out };
-    jw_begin_object(&w);
-    jw_key(&w, "seed");
-    jw_int(&w, (int64_t)r->seed);
-    jw_key(&w, "wall_seconds");
-    jw_real(&w, r->wall_seconds);
-    jw_key(&w, "rows");
-    jw_begin_array(&w);
-    for (size_t i = 0; i < r->rows_len; i++)
-        json_row(&w, &r->rows[i]);
-    jw_end_array(&w);
-    jw_key(&w, "total");
-    json_row(&w, &r->total);
-    jw_key(&w, "first_error");
-    if (r->first_error.code)
-        jw_cstring(&w, r->first_error.message);
-    else
-        jw_null(&w);
-    jw_end_object(&w);
-    buf_putc(out, '\n');
 }

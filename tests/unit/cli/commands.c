@@ -81,7 +81,7 @@ static void ran_free(struct ran *r)
 
 static const struct row {
     const char *input;
-    const char *args[10];
+    const char *args[12];
     int status;
     const char *out, *err; /* all of it; or, with a leading '~', a part; NULL: empty */
 } rows[] = {
@@ -131,6 +131,34 @@ static const struct row {
       NULL,
       "~openssl rand -hex 24" },
     { "", { "serve", "now" }, 2, NULL, "~takes options only" },
+    { "", { "exam", "--engine", "echo", "--families", "mod", "--items", "1" }, 0, "~mod          all", NULL },
+    { "",
+      { "exam", "--engine", "echo", "--families", "mod", "--items", "1", "--models", "o3-mini,o3-pro",
+        "--efforts", "low,high" },
+      0,
+      "~| o3-pro high - o3-pro low ",
+      NULL },
+    { "", { "exam", "--engine", "echo", "--families", "mood" }, 2, NULL, "~there is no family 'mood'" },
+    { "", { "exam", "--engine", "echo", "--models", "o3,o9" }, 2, NULL, "~there is no model 'o9'" },
+    { "", { "exam", "--engine", "echo", "--models", "o3,thinkd" }, 2, NULL, "~o3 is there twice" },
+    { "", { "exam", "--engine", "echo", "--efforts", "low,huge" }, 2, NULL, "~'huge' is no effort" },
+    { "", { "exam", "--engine", "echo", "--by", "color" }, 2, NULL, "~neither 'family' nor 'level'" },
+    { "", { "exam", "--engine", "echo", "--record", "4" }, 2, NULL, "~name it with --state" },
+    { "",
+      { "exam", "--engine", "echo", "--record", "4", "--state", "/nonexistent/x", "--tier", "o3-pro" },
+      2,
+      NULL,
+      "~o3-pro has many" },
+    { "",
+      { "exam", "--engine", "echo", "--families", "mod", "--items", "1", "--state", "/nonexistent/x" },
+      1,
+      NULL,
+      "~/nonexistent/x: cannot open" },
+    { "",
+      { "exam", "--engine", "echo", "--families", "mod", "--items", "1", "--svg", "/nonexistent/x.svg" },
+      1,
+      "~mod",
+      "~/nonexistent/x.svg" },
     { "", { "prompts", "--data", ":memory:" }, 2, NULL, "~--data: templates are in a directory" },
     { "", { "prompts", "x" }, 2, NULL, "~takes options only" },
     { "", { "prompts", "--data", "/nonexistent" }, 0, "~ID  VERSION", NULL },

@@ -105,16 +105,16 @@ static void counts_and_intervals(void **state)
     struct err err = { 0 };
     (void)state;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &r, &err), ERR_OK);
-    assert_int_equal(r.rows_len, 8 + 1 + 1 + 1); /* levels and a sum for each family */
-    assert_int_equal(r.total.asked, 9 * 30);
-    assert_int_equal(tally.calls, r.total.asked);
-    assert_int_equal(r.total.output_tokens, 10 * r.total.asked);
-    assert_int_equal(r.rows[0].asked, 30);
-    assert_string_equal(r.rows[8].family, "add");
-    assert_int_equal(r.rows[8].level, 0);
-    assert_int_equal(r.rows[8].asked, 8 * 30);
-    assert_true(r.rows[1].right >= 25);    /* two digits: plain sums, in either form */
-    assert_int_equal(r.rows[10].right, 0); /* "Answer: 0" greets nobody */
+    assert_int_equal(r.parts[0].rows_len, 8 + 1 + 1 + 1); /* levels and a sum for each family */
+    assert_int_equal(r.parts[0].total.asked, 9 * 30);
+    assert_int_equal(tally.calls, r.parts[0].total.asked);
+    assert_int_equal(r.parts[0].total.output_tokens, 10 * r.parts[0].total.asked);
+    assert_int_equal(r.parts[0].rows[0].asked, 30);
+    assert_string_equal(r.parts[0].rows[8].family, "add");
+    assert_int_equal(r.parts[0].rows[8].level, 0);
+    assert_int_equal(r.parts[0].rows[8].asked, 8 * 30);
+    assert_true(r.parts[0].rows[1].right >= 25);    /* two digits: plain sums, in either form */
+    assert_int_equal(r.parts[0].rows[10].right, 0); /* "Answer: 0" greets nobody */
     exam_report_free(&r);
 }
 
@@ -131,9 +131,9 @@ static void order_does_not_matter(void **state)
     c.families = two;
     c.families_len = 2;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &b, NULL), ERR_OK);
-    for (size_t i = 0; i < a.rows_len; i++) {
-        assert_int_equal(a.rows[i].right, b.rows[i + 9].right);
-        assert_string_equal(a.rows[i].family, b.rows[i + 9].family);
+    for (size_t i = 0; i < a.parts[0].rows_len; i++) {
+        assert_int_equal(a.parts[0].rows[i].right, b.parts[0].rows[i + 9].right);
+        assert_string_equal(a.parts[0].rows[i].family, b.parts[0].rows[i + 9].family);
     }
     exam_report_free(&a);
     exam_report_free(&b);
@@ -148,13 +148,13 @@ static void failures_are_counted(void **state)
     int good = 20;
     (void)state;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_broken, &good }, &r, &err), ERR_OK);
-    assert_int_equal(r.total.asked, 80);
-    assert_int_equal(r.total.failed, 60);
+    assert_int_equal(r.parts[0].total.asked, 80);
+    assert_int_equal(r.parts[0].total.failed, 60);
     assert_string_equal(r.first_error.message, "The server is away.");
     exam_report_free(&r);
     /* an asker that never works ends the run early, with its own error */
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_broken, NULL }, &r, &err), ERR_NETWORK);
-    assert_true(r.total.asked < 20);
+    assert_true(r.parts[0].total.asked < 20);
     assert_string_equal(err.message, "The server is away.");
     exam_report_free(&r);
 }
@@ -171,7 +171,7 @@ static void stops_when_told(void **state)
     struct exam_report r;
     (void)state;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &r, NULL), ERR_OK);
-    assert_in_range(r.total.asked, 10, 10 + 3);
+    assert_in_range(r.parts[0].total.asked, 10, 10 + 3);
     exam_report_free(&r);
 }
 
@@ -214,14 +214,14 @@ static void reads_question_files(void **state)
     struct err err = { 0 };
     (void)state;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &r, &err), ERR_OK);
-    assert_int_equal(r.rows_len, 1);
-    assert_string_equal(r.rows[0].family, "file");
-    assert_int_equal(r.total.asked, 3);
-    assert_int_equal(r.total.right, 2);
+    assert_int_equal(r.parts[0].rows_len, 1);
+    assert_string_equal(r.parts[0].rows[0].family, "file");
+    assert_int_equal(r.parts[0].total.asked, 3);
+    assert_int_equal(r.parts[0].total.right, 2);
     exam_report_free(&r);
     c.file_items_max = 1;
     assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &r, &err), ERR_OK);
-    assert_int_equal(r.total.asked, 1);
+    assert_int_equal(r.parts[0].total.asked, 1);
     exam_report_free(&r);
     mem_free(path);
 }
@@ -252,24 +252,24 @@ static void names_the_bad_line(void **state)
 }
 
 /* Fixed figures, so that the columns can be compared as text. */
-static struct exam_report small_report(struct exam_row rows[2])
+static struct exam_report small_report(struct exam_part *part, struct exam_row rows[2])
 {
-    rows[0] = (struct exam_row){ "add", 1, 100, 95, 0, 2000, 1500, 12.5 };
-    rows[1] = (struct exam_row){ "add", 0, 100, 95, 2, 2000, 1500, 12.5 };
-    return (struct exam_report){ .rows = rows,
-                                 .rows_len = 2,
-                                 .total = { "total", 0, 100, 95, 2, 2000, 1500, 12.5 },
-                                 .wall_seconds = 3.25,
-                                 .seed = 1 };
+    rows[0] = (struct exam_row){ "add", 1, 100, 95, 0, 2000, 1500, 12.5, 0, 0 };
+    rows[1] = (struct exam_row){ "add", 0, 100, 95, 2, 2000, 1500, 12.5, 0, 0 };
+    *part = (struct exam_part){ .rows = rows,
+                                .rows_len = 2,
+                                .total = { "total", 0, 100, 95, 2, 2000, 1500, 12.5, 0, 0 } };
+    return (struct exam_report){ .parts = part, .parts_len = 1, .wall_seconds = 3.25, .seed = 1 };
 }
 
 static void table_is_aligned(void **state)
 {
     struct exam_row rows[2];
-    struct exam_report r = small_report(rows);
+    struct exam_part part;
+    struct exam_report r = small_report(&part, rows);
     struct buf out = { 0 };
     (void)state;
-    exam_report_table(&r, &out);
+    exam_report_table(&r, EXAM_BY_LEVEL, &out);
     assert_string_equal(
         out.ptr,
         "family     level   asked   right     acc  95% interval    tokens reasoning  seconds\n"
@@ -283,7 +283,8 @@ static void table_is_aligned(void **state)
 static void json_reads_back(void **state)
 {
     struct exam_row rows[2];
-    struct exam_report r = small_report(rows);
+    struct exam_part part;
+    struct exam_report r = small_report(&part, rows);
     struct buf out = { 0 };
     json_t *root;
     (void)state;
