@@ -27,6 +27,12 @@ static const struct command commands[] = {
     { "exam", CMD_EXAM, "", "ask problems with known answers and report how many are right",
       "The problems are generated and were held out of the bundled model's training; --file asks your own.\n",
       exam_command, exam_list },
+    { "replay", CMD_REPLAY, "FILE", "evaluate votes and stop rules on traces that an exam recorded",
+      "FILE is the --state of 'thinkd exam --record N'. Nothing is asked: the rules of this configuration's "
+      "models "
+      "that\nhave many lines of thought, and others beside them, are run on 200 orders of each question's "
+      "traces.\n",
+      replay_run, NULL },
     { "keys", CMD_KEYS, "create NAME | list | revoke NAME|ID", "make, list and revoke API keys",
       "Keys are kept in --data, where a running server sees them within two seconds. A new key is shown "
       "once: only\n"

@@ -28,6 +28,7 @@ int ask_run(const struct config *cfg);
 int models_run(const struct config *cfg);
 int exam_command(const struct config *cfg);
 void exam_list(struct buf *out); /* the families */
+int replay_run(const struct config *cfg);
 int keys_run(const struct config *cfg);
 int prompts_run(const struct config *cfg);
 int version_run(const struct config *cfg);
@@ -60,6 +61,7 @@ struct ask {
         uint64_t value;
     } seed;        /* unset: drawn */
     bool thinking; /* the sink wants thoughts */
+    bool trace; /* one line of thought, drawn as those of many are; a server is asked at their temperature */
 };
 
 /* Hears pieces on the thread that asks, while it asks. False: enough, the rest is not wanted. */

@@ -19,6 +19,7 @@
 #define ITEMS_DEFAULT     20
 #define SEED_DEFAULT      1
 #define IN_FLIGHT_DEFAULT 8
+#define TRACE_TEMPERATURE 0.8 /* of a server's traces: what lines of one answer are drawn at here */
 #define BAR_CHARACTERS    24
 #define BAR_EVERY_MS      100
 
@@ -103,11 +104,13 @@ static void set_sampling(struct ask *ask, const struct asking *a, const struct e
 {
     ask->seed.set = !a->cfg->url || a->cfg->seed;
     ask->seed.value = q->seed;
-    if (a->cfg->record && q->sample == 0) {
+    if (!a->cfg->record)
+        return;
+    ask->thinking = ask->trace = true;
+    if (q->sample == 0 || (a->cfg->url && !ask->temperature.set)) {
         ask->temperature.set = true;
-        ask->temperature.value = 0;
+        ask->temperature.value = q->sample == 0 ? 0 : TRACE_TEMPERATURE;
     }
-    ask->thinking = a->cfg->record > 0;
 }
 
 static enum err_code ask_question(void *ctx, const struct exam_question *q, struct exam_reply *reply,
@@ -241,11 +244,13 @@ static enum err_code add_candidate(struct asking *a, const struct ask *ask, cons
 static enum err_code add_model(struct asking *a, const struct ask *ask, struct err *err)
 {
     enum err_code code = ERR_OK;
-    if (a->cfg->record && ask->tier && ask->tier->thinking == THINKING_BRANCHES)
-        return err_set(
-            err, ERR_CONFIG, "record",
-            "--record: a trace is one line of thought, and %.64s has many; record a model that has one.",
-            ask->tier->name);
+    const struct tier *tier = config_tier(a->cfg, str_from(ask->model));
+    if (a->cfg->record && a->cfg->url && tier && tier->thinking == THINKING_BRANCHES)
+        return err_set(err, ERR_CONFIG, "record",
+                       "--record: a trace is one line of thought, and a server shows only the vote of %.64s; "
+                       "record a model "
+                       "that has one.",
+                       tier->name);
     for (size_t i = 0; i < a->cfg->efforts.len && !code; i++)
         code = add_candidate(a, ask, a->cfg->efforts.items[i], err);
     if (a->cfg->efforts.len == 0)

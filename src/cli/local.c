@@ -180,6 +180,7 @@ static enum err_code make_spec(struct local *l, const struct ask *ask, struct jo
     struct reason_ask reason = { .effort = effort, .output_tokens_max = ask->output_tokens_max };
     reason.temperature.set = ask->temperature.set;
     reason.temperature.value = ask->temperature.value;
+    reason.choices = ask->trace ? 2 : 1; /* of several answers each is one line, and they differ */
     json_t *messages = messages_of(ask);
     struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE, NULL };
     struct engine *engine = conductor_engine(l->conductor);

@@ -27,9 +27,10 @@ enum {
     CMD_ASK = 2,
     CMD_MODELS = 4,
     CMD_EXAM = 8,
-    CMD_KEYS = 16,
-    CMD_PROMPTS = 32,
-    CMD_VERSION = 64
+    CMD_REPLAY = 16,
+    CMD_KEYS = 32,
+    CMD_PROMPTS = 64,
+    CMD_VERSION = 128
 };
 
 /* Kinds: STRING const char * (NULL: not set), INT int64_t in [min, max], BOOL bool, SIZE int64_t bytes
@@ -39,7 +40,7 @@ enum {
 #define CONFIG_ENGINE_CMDS (CMD_SERVE | CMD_ASK | CMD_MODELS | CMD_EXAM)
 /* clang-format off */
 #define CONFIG_LIST(X)                                                                                           \
-    X(config,              STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS | CMD_KEYS | CMD_PROMPTS, "YAML file with any of these keys") \
+    X(config,              STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS | CMD_REPLAY | CMD_KEYS | CMD_PROMPTS, "YAML file with any of these keys") \
     X(listen,              STRING, "127.0.0.1:8080", 0, 0,       CMD_SERVE, "address and port to serve on; port 0 picks a free one") \
     X(data,                STRING, NULL,          0, 0,          CMD_SERVE | CMD_KEYS | CMD_PROMPTS, "directory for everything that is kept, made if it is missing; ':memory:' keeps nothing (default: $XDG_DATA_HOME/thinkd, or ~/.local/share/thinkd)") \
     X(model,               STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS, "GGUF file to think with (default: the bundled model); for ask and exam with --url: the model's name") \
@@ -83,7 +84,7 @@ enum {
     X(idempotency_ms,      INT,    "86400000",    0, 2592000000, CMD_SERVE, "time for which a reply is kept for its Idempotency-Key (0: the header is ignored)") \
     X(webhook_url,         STRING, NULL,          0, 0,          CMD_SERVE, "where the end of each background response is told") \
     X(webhook_secret,      STRING, NULL,          0, 0,          CMD_SERVE, "whsec_ and base64: what signs those events")      \
-    X(log_level,           STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS | CMD_KEYS | CMD_PROMPTS, "error, warn, info or debug (default: info for serve, warn for the rest)") \
+    X(log_level,           STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS | CMD_REPLAY | CMD_KEYS | CMD_PROMPTS, "error, warn, info or debug (default: info for serve, warn for the rest)") \
     X(url,                 STRING, NULL,          0, 0,          CMD_ASK | CMD_MODELS | CMD_EXAM, "ask this server instead, as http://127.0.0.1:8080") \
     X(api_key,             STRING, NULL,          0, 0,          CMD_ASK | CMD_MODELS | CMD_EXAM, "key for --url (default: OPENAI_API_KEY)") \
     X(tier,                STRING, "o3",          0, 0,          CMD_ASK | CMD_EXAM, "model of the API: o3-mini, o3, o3-pro or one of the configuration's own") \
@@ -92,7 +93,7 @@ enum {
     X(max_tokens,          INT,    "0",           0, 10000000,   CMD_ASK, "most tokens to generate (0: the model's limit)")    \
     X(thinking,            BOOL,   "false",       0, 0,          CMD_ASK, "show the thinking, dimmed")                         \
     X(temperature,         STRING, NULL,          0, 0,          CMD_ASK | CMD_EXAM, "0 to 2 (default: the tier's)")           \
-    X(seed,                INT,    "0",           0, INT64_MAX,  CMD_ASK | CMD_EXAM, "seed of the random numbers (0: drawn; exam: 1)") \
+    X(seed,                INT,    "0",           0, INT64_MAX,  CMD_ASK | CMD_EXAM | CMD_REPLAY, "seed of the random numbers (0: drawn; exam and replay: 1)") \
     X(families,            LIST,   NULL,          0, 0,          CMD_EXAM, "families to ask (default: all)")                   \
     X(efforts,             LIST,   NULL,          0, 0,          CMD_EXAM, "efforts to ask each model at (default: --effort)")    \
     X(items,               INT,    "0",           0, 1000000,    CMD_EXAM, "questions per family and level, or out of --file (0: 20, and all of a file)") \
@@ -100,12 +101,12 @@ enum {
     X(state,               STRING, NULL,          0, 0,          CMD_EXAM, "JSONL that keeps each reply: the same exam goes on where it stopped") \
     X(record,              INT,    "0",           0, 64,         CMD_EXAM, "traces of each question to keep in --state, for thinkd replay (0: one reply, not a trace)") \
     X(by,                  STRING, NULL,          0, 0,          CMD_EXAM, "what several models' accuracies are told apart by as well: family or level") \
-    X(csv,                 STRING, NULL,          0, 0,          CMD_EXAM, "write the figures to this file as CSV")             \
-    X(svg,                 STRING, NULL,          0, 0,          CMD_EXAM, "write a chart of accuracy against tokens to this file") \
+    X(csv,                 STRING, NULL,          0, 0,          CMD_EXAM | CMD_REPLAY, "write the figures to this file as CSV")             \
+    X(svg,                 STRING, NULL,          0, 0,          CMD_EXAM | CMD_REPLAY, "write a chart of accuracy against tokens to this file") \
     X(concurrency,         INT,    "0",           0, 1024,       CMD_EXAM | CMD_KEYS, "questions in flight (0: 8); for keys: requests that the new key's owner may have in flight (0: no limit)") \
     X(owner,               STRING, NULL,          0, 0,          CMD_KEYS, "owner of the new key, so that several keys see the same responses (default: an owner of its own)") \
     X(models,              LIST,   NULL,          0, 0,          CMD_KEYS | CMD_EXAM, "models that the new key may use (default: all); exam: models to ask (default: --tier)") \
-    X(json,                BOOL,   "false",       0, 0,          CONFIG_ENGINE_CMDS | CMD_KEYS | CMD_PROMPTS | CMD_VERSION, "print JSON")
+    X(json,                BOOL,   "false",       0, 0,          CONFIG_ENGINE_CMDS | CMD_REPLAY | CMD_KEYS | CMD_PROMPTS | CMD_VERSION, "print JSON")
 /* clang-format on */
 
 struct config_list {

@@ -16,8 +16,8 @@ static const struct {
     unsigned bit;
     const char *name;
 } commands[] = {
-    { CMD_SERVE, "serve" }, { CMD_ASK, "ask" },         { CMD_MODELS, "models" },   { CMD_EXAM, "exam" },
-    { CMD_KEYS, "keys" },   { CMD_PROMPTS, "prompts" }, { CMD_VERSION, "version" },
+    { CMD_SERVE, "serve" },   { CMD_ASK, "ask" },   { CMD_MODELS, "models" },   { CMD_EXAM, "exam" },
+    { CMD_REPLAY, "replay" }, { CMD_KEYS, "keys" }, { CMD_PROMPTS, "prompts" }, { CMD_VERSION, "version" },
 };
 
 /* Variables under our prefix that are no options: they place the tests' fixtures and the checkout. */

@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/rng.h"
-#include "engine/engine.h"
+#include "reason/reason.h"
 #include "json/json.h"
 
 #include <stdbool.h>
@@ -262,6 +262,60 @@ void exam_report_json(const struct exam_report *r, struct buf *out); /* one obje
 void exam_report_csv(const struct exam_report *r,
                      struct buf *out); /* RFC 4180: a row per candidate, family and level */
 void exam_report_svg(const struct exam_report *r, struct buf *out); /* accuracy against mean output tokens */
+
+/* --- replay: what other rules would have made of recorded traces ------------------------------------------ */
+
+enum exam_policy_kind {
+    POLICY_GREEDY, /* the first trace of a record, which drew no random numbers */
+    POLICY_SINGLE, /* one sampled trace */
+    POLICY_VOTE,   /* lines.max traces, all of them paid for */
+    POLICY_STOP,   /* lines as a thinker starts, counts and cancels them */
+    POLICY_PASS /* one of lines.max traces is right, whoever would have to know which: a ceiling, no policy */
+};
+
+struct exam_policy {
+    enum exam_policy_kind kind;
+    char name[32];
+    struct plan_lines lines; /* POLICY_STOP: without pruning and deadline, which a record cannot show */
+};
+
+#define EXAM_ORDERS       200 /* random orders of each question's traces */
+#define EXAM_POLICIES_MAX 64
+
+struct exam_replay_row {
+    size_t candidate, policy;
+    double accuracy;
+    struct exam_interval interval; /* of a bootstrap, as below */
+    double tokens, lines;          /* means a question: generated, and lines begun */
+    /* Against the vote of most traces that was asked for, of the same candidate. */
+    bool compared;
+    double difference, token_share;
+    struct exam_interval difference_interval;
+};
+
+struct exam_replay {
+    struct exam_policy policies[EXAM_POLICIES_MAX];
+    size_t policies_len;
+    struct exam_candidate candidates[EXAM_CANDIDATES_MAX]; /* names in the arena */
+    size_t candidates_len;
+    int traces; /* sampled ones of each question */
+    struct exam_replay_row *rows;
+    size_t rows_len;
+    int64_t items, left_out; /* questions of all candidates; those that lack traces are left out */
+    size_t clusters;         /* of the first candidate */
+    struct arena arena;
+};
+
+/* Reads a state of an exam with samples, and evaluates greedy, single, votes, passes, the rules of reason.h and `more`,
+ * those of them that need no more traces than there are. The same seed gives the same figures.
+ * The caller frees *out also after an error: ERR_FORMAT names the line, ERR_CONFIG says that there is nothing to replay. */
+enum err_code exam_replay(struct exam_replay *out, const char *path, const struct exam_policy *more,
+                          size_t more_len, uint64_t seed, struct err *err);
+void exam_replay_free(struct exam_replay *r);
+void exam_replay_table(const struct exam_replay *r, struct buf *out);
+void exam_replay_json(const struct exam_replay *r, struct buf *out);
+void exam_replay_csv(const struct exam_replay *r, struct buf *out);
+void exam_replay_svg(const struct exam_replay *r, struct buf *out);
 
 bool exam_effort_from(struct str name, enum exam_effort *out); /* "low", "medium", "high", "xhigh" */
 const char *exam_effort_name(enum exam_effort effort);

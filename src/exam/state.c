@@ -234,6 +234,8 @@ enum err_code state_put(struct state *s, size_t item, size_t column, const struc
 {
     struct json_writer w = { .out = &s->line };
     const struct exam_item *it = &s->paper->items[item];
+    char cluster[20];
+    snprintf(cluster, sizeof cluster, "%016llx", (unsigned long long)it->cluster);
     buf_clear(&s->line);
     jw_begin_object(&w);
     put_int(&w, "item", (int64_t)item);
@@ -241,6 +243,7 @@ enum err_code state_put(struct state *s, size_t item, size_t column, const struc
     put_int(&w, "sample", (int64_t)(column % s->paper->samples));
     put_text(&w, "family", str_from(it->question.family));
     put_int(&w, "level", it->question.level);
+    put_text(&w, "cluster", str_from(cluster));
     put_text(&w, "question", it->question.text);
     put_text(&w, "answer", it->answer);
     if (failed)

@@ -145,10 +145,11 @@ static const struct row {
     { "", { "exam", "--engine", "echo", "--by", "color" }, 2, NULL, "~neither 'family' nor 'level'" },
     { "", { "exam", "--engine", "echo", "--record", "4" }, 2, NULL, "~name it with --state" },
     { "",
-      { "exam", "--engine", "echo", "--record", "4", "--state", "/nonexistent/x", "--tier", "o3-pro" },
+      { "exam", "--record", "4", "--state", "/nonexistent/x", "--tier", "o3-pro", "--url",
+        "http://127.0.0.1:1" },
       2,
       NULL,
-      "~o3-pro has many" },
+      "~only the vote of o3-pro" },
     { "",
       { "exam", "--engine", "echo", "--families", "mod", "--items", "1", "--state", "/nonexistent/x" },
       1,
@@ -159,6 +160,8 @@ static const struct row {
       1,
       "~mod",
       "~/nonexistent/x.svg" },
+    { "", { "replay" }, 2, NULL, "~takes one file" },
+    { "", { "replay", "/nonexistent.jsonl" }, 1, NULL, "~/nonexistent.jsonl" },
     { "", { "prompts", "--data", ":memory:" }, 2, NULL, "~--data: templates are in a directory" },
     { "", { "prompts", "x" }, 2, NULL, "~takes options only" },
     { "", { "prompts", "--data", "/nonexistent" }, 0, "~ID  VERSION", NULL },
@@ -323,6 +326,40 @@ static void json_output_is_json(void **state)
     }
 }
 
+/* An exam records, goes on from its file, and its record is replayed, with the rules of the tiers. */
+static void exams_are_recorded_and_replayed(void **state)
+{
+    char path[256], svg[256];
+    struct buf kept = { 0 }, drawn = { 0 };
+    (void)state;
+    snprintf(path, sizeof path, "%s/record.jsonl", test_tmpdir());
+    snprintf(svg, sizeof svg, "%s/replay.svg", test_tmpdir());
+    const char *const *exam = ARGS("exam", "--engine", "echo", "--families", "mod", "--items", "1", "--tier",
+                                   "o3-pro", "--record", "4", "--state", path);
+    struct ran r = run("", exam);
+    assert_int_equal(0, r.status);
+    ran_free(&r);
+    assert_int_equal(ERR_OK, file_read(&kept, path, 1 << 22, NULL));
+    assert_non_null(strstr(kept.ptr, "\"thought\":")); /* one line's, of a tier that has many */
+    size_t before = kept.len;
+    r = run("", exam);
+    assert_int_equal(0, r.status);
+    assert_non_null(strstr(r.err.ptr, "40 replies were there already"));
+    ran_free(&r);
+    buf_clear(&kept);
+    assert_int_equal(ERR_OK, file_read(&kept, path, 1 << 22, NULL));
+    assert_int_equal(before, kept.len);
+    r = run("", ARGS("replay", path, "--svg", svg));
+    assert_int_equal(0, r.status);
+    assert_non_null(strstr(r.out.ptr, "| o3-pro low "));
+    assert_null(strstr(r.out.ptr, "| o3-pro medium ")); /* eight lines, and there are four */
+    ran_free(&r);
+    assert_int_equal(ERR_OK, file_read(&drawn, svg, 1 << 22, NULL));
+    assert_non_null(strstr(drawn.ptr, "</svg>"));
+    buf_free(&kept);
+    buf_free(&drawn);
+}
+
 /* Aligned, in order, with status 1 as soon as one is wrong; serve does not start over such a one. */
 static void prompts_are_listed_and_checked(void **state)
 {
@@ -383,8 +420,12 @@ static void full_disk_is_an_error(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(commands_print_and_exit),          cmocka_unit_test(keys_refuse),
-    cmocka_unit_test(keys_are_made_listed_and_revoked), cmocka_unit_test(json_output_is_json),
-    cmocka_unit_test(prompts_are_listed_and_checked),   cmocka_unit_test(full_disk_is_an_error),
+    cmocka_unit_test(commands_print_and_exit),
+    cmocka_unit_test(keys_refuse),
+    cmocka_unit_test(keys_are_made_listed_and_revoked),
+    cmocka_unit_test(json_output_is_json),
+    cmocka_unit_test(exams_are_recorded_and_replayed),
+    cmocka_unit_test(prompts_are_listed_and_checked),
+    cmocka_unit_test(full_disk_is_an_error),
 };
 TEST_GROUP(cli_commands, tests)

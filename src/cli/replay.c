@@ -1,0 +1,85 @@
+/*
+ * replay.c - `thinkd replay`: recorded traces, and what this configuration's rules would have made of them.
+ *
+ * Here a tier's efforts become policies for the exam's replay, which knows no tiers.
+ */
+#include "cli/cli_impl.h"
+
+#include "base/file.h"
+#include "exam/exam.h"
+
+#include <inttypes.h>
+
+#define SEED_DEFAULT 1
+
+/* What a replay has no way to show, and what would only be noted, is off. */
+static struct plan_lines lines_of(const struct tier *tier, enum effort effort)
+{
+    struct effort_budget b = tier_budget(tier, effort);
+    return (struct plan_lines){ .min = b.branches_min,
+                                .max = b.branches_max,
+                                .wave = b.wave,
+                                .agreement = b.agreement,
+                                .vote = tier->vote,
+                                .check = tier->check == TRIAL_ON ? TRIAL_ON : TRIAL_OFF,
+                                .prune = TRIAL_OFF };
+}
+
+static size_t policies_of(const struct config *cfg, struct exam_policy *out, size_t max)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < cfg->n_tiers; i++)
+        for (int e = 0; e < EFFORT_COUNT; e++) {
+            struct plan_lines lines = lines_of(&cfg->tiers[i], (enum effort)e);
+            if (lines.max < 2 || n == max)
+                continue;
+            out[n] = (struct exam_policy){ .kind = POLICY_STOP, .lines = lines };
+            snprintf(out[n].name, sizeof out[n].name, "%s %s", cfg->tiers[i].name, effort_names[e]);
+            n++;
+        }
+    return n;
+}
+
+static enum err_code write_form(const char *path, const struct exam_replay *r,
+                                void (*form)(const struct exam_replay *r, struct buf *out), struct err *err)
+{
+    struct buf out = { 0 };
+    if (!path)
+        return ERR_OK;
+    form(r, &out);
+    enum err_code code = file_write(path, buf_str(&out), err);
+    buf_free(&out);
+    return code;
+}
+
+static void print(const struct config *cfg, const struct exam_replay *r)
+{
+    struct buf out = { 0 };
+    if (cfg->json)
+        exam_replay_json(r, &out);
+    else
+        exam_replay_table(r, &out);
+    term_put(stdout, buf_str(&out));
+    buf_free(&out);
+}
+
+int replay_run(const struct config *cfg)
+{
+    struct err err = { 0 };
+    struct exam_replay r = { 0 };
+    struct exam_policy policies[EXAM_POLICIES_MAX];
+    enum err_code code = ERR_OK;
+    if (cfg->n_args != 1)
+        code = err_set(&err, ERR_CONFIG, NULL, "'thinkd replay' takes one file; see 'thinkd replay --help'.");
+    if (!code)
+        code = exam_replay(&r, cfg->args[0], policies, policies_of(cfg, policies, ARRAY_LEN(policies)),
+                           cfg->seed ? (uint64_t)cfg->seed : SEED_DEFAULT, &err);
+    if (!code) {
+        print(cfg, &r);
+        code = write_form(cfg->csv, &r, exam_replay_csv, &err);
+    }
+    if (!code)
+        code = write_form(cfg->svg, &r, exam_replay_svg, &err);
+    exam_replay_free(&r);
+    return code ? cli_fail(&err) : CLI_OK;
+}

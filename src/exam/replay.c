@@ -1,0 +1,379 @@
+/*
+ * replay.c - policies evaluated on recorded traces: what they would have answered, and what it would have cost.
+ *
+ * Each question's traces are put into EXAM_ORDERS random orders, the same for every policy, and in each a policy takes them from the
+ * front. A stop rule is not written again here: the service's own thinker (reason.h) is told how the recorded lines end and says
+ * what to start, to cancel and to show. Lines of a wave run side by side, a token each step, as they do in the
+ * engine's batch: a line ends at its number of tokens after its start, and one that is cancelled has cost what had passed by then.
+ *
+ * A vote of k traces is the thinker's too, all k in one wave and all k paid for: its rule of the lead may end it
+ * earlier, but with the answer that all k would have given.
+ *
+ * What a record cannot show is left out: pruning, which looks at lines as they run, and deadlines.
+ *
+ * Of the orders a question keeps its means; intervals are bootstraps over clusters of questions, differences paired. pass@k is not
+ * drawn but counted.
+ */
+#include "exam/exam_impl.h"
+#include "exam/replay_impl.h"
+#include "exam/run_impl.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static const int sizes[] = { 2, 4, 8, 16, 32, 64 };
+
+/* What a policy makes of a question: of one order, or the means over all. */
+struct outcome {
+    double right, tokens, lines;
+};
+
+/* --- the policies ------------------------------------------------------------------------------------------------- */
+
+static void add_policy(struct exam_replay *r, enum exam_policy_kind kind, const char *name,
+                       struct plan_lines lines)
+{
+    if (lines.max > r->traces || r->policies_len == EXAM_POLICIES_MAX)
+        return;
+    struct exam_policy *p = &r->policies[r->policies_len++];
+    *p = (struct exam_policy){ .kind = kind, .lines = lines };
+    snprintf(p->name, sizeof p->name, "%s", name);
+}
+
+/* All at once, and sure of nothing before the last. */
+static struct plan_lines whole_vote(int n)
+{
+    return (struct plan_lines){
+        .min = n, .max = n, .wave = n, .agreement = 99, .check = TRIAL_OFF, .prune = TRIAL_OFF
+    };
+}
+
+static void add_sized(struct exam_replay *r, enum exam_policy_kind kind, const char *form, int n,
+                      struct plan_lines l)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s@%d", form, n);
+    add_policy(r, kind, name, l);
+}
+
+/* Each rule of the thinker by itself, over as many lines as the largest vote. */
+static void add_rules(struct exam_replay *r, int n)
+{
+    static const int agreements[] = { 80, 90, 95, 99 };
+    struct plan_lines l = whole_vote(n);
+    l.wave = n < 4 ? n : 4;
+    add_sized(r, POLICY_STOP, "lead", n, l);
+    l.min = n < 3 ? n : 3;
+    for (size_t i = 0; i < ARRAY_LEN(agreements); i++) {
+        char name[16];
+        l.agreement = agreements[i];
+        snprintf(name, sizeof name, "agree%d", agreements[i]);
+        add_sized(r, POLICY_STOP, name, n, l);
+    }
+    l = whole_vote(n);
+    l.vote = VOTE_CONFIDENCE;
+    add_sized(r, POLICY_VOTE, "weighted", n, l);
+    l.vote = VOTE_MAJORITY;
+    l.check = TRIAL_ON;
+    add_sized(r, POLICY_VOTE, "checked", n, l);
+}
+
+static int largest_vote(const struct exam_replay *r)
+{
+    int largest = 0;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        if (sizes[i] <= r->traces)
+            largest = sizes[i];
+    return largest;
+}
+
+static void set_policies(struct exam_replay *r, const struct exam_policy *more, size_t more_len)
+{
+    add_policy(r, POLICY_GREEDY, "greedy", (struct plan_lines){ .max = 1 });
+    add_policy(r, POLICY_SINGLE, "single", (struct plan_lines){ .max = 1 });
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        add_sized(r, POLICY_VOTE, "maj", sizes[i], whole_vote(sizes[i]));
+    if (largest_vote(r))
+        add_rules(r, largest_vote(r));
+    for (size_t i = 0; i < more_len; i++)
+        add_policy(r, more[i].kind, more[i].name, more[i].lines);
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        add_sized(r, POLICY_PASS, "pass", sizes[i], whole_vote(sizes[i]));
+}
+
+/* --- one order of one question ------------------------------------------------------------------------------------- */
+
+/* Lines as they run in step: what has passed, and which are on their way. */
+struct race {
+    struct thinker *thinker;
+    const struct trace *const *order;
+    int64_t now, starts[TIER_BRANCHES_MAX];
+    bool runs[TIER_BRANCHES_MAX];
+    int64_t tokens;
+    int begun;
+    size_t shown;
+};
+
+static void obey(struct race *r)
+{
+    struct thinker_do act;
+    while (thinker_next(r->thinker, &act))
+        switch (act.act) {
+        case THINK_START:
+            r->runs[act.line] = true;
+            r->starts[act.line] = r->now;
+            r->begun++;
+            break;
+        case THINK_CANCEL:
+            r->runs[act.line] = false;
+            r->tokens += r->now - r->starts[act.line];
+            break;
+        case THINK_COUNT: break;
+        case THINK_DECIDE: r->shown = act.line; break;
+        }
+}
+
+/* The line that ends next; of several the lowest. */
+static size_t next_end(const struct race *r)
+{
+    size_t next = SIZE_MAX;
+    for (size_t i = 0; i < TIER_BRANCHES_MAX; i++)
+        if (r->runs[i] && (next == SIZE_MAX ||
+                           r->starts[i] + r->order[i]->tokens < r->starts[next] + r->order[next]->tokens))
+            next = i;
+    return next;
+}
+
+static void end_line(struct race *r, size_t line)
+{
+    const struct trace *t = r->order[line];
+    r->now = r->starts[line] + t->tokens;
+    r->runs[line] = false;
+    r->tokens += t->tokens;
+    struct line_end end = {
+        .thought = t->thought, .answer = t->text, .complete = t->complete, .confidence = t->confidence
+    };
+    thinker_ended(r->thinker, line, &end);
+}
+
+static struct outcome run_thinker(const struct exam_policy *p, struct str question,
+                                  const struct trace *const *order)
+{
+    struct plan plan = { .lines = p->lines };
+    struct race r = { .thinker = thinker_open(&plan, question), .order = order, .shown = SIZE_MAX };
+    for (obey(&r); !thinker_decided(r.thinker); obey(&r)) {
+        size_t line = next_end(&r);
+        assert(line != SIZE_MAX); /* a thinker that has not decided waits for a line */
+        end_line(&r, line);
+    }
+    thinker_close(r.thinker);
+    return (struct outcome){ r.shown != SIZE_MAX && order[r.shown]->right, (double)r.tokens, r.begun };
+}
+
+static double tokens_of(const struct trace *const *order, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)order[i]->tokens;
+    return sum;
+}
+
+static struct outcome run_order(const struct exam_policy *p, struct str question,
+                                const struct trace *const *order)
+{
+    if (p->kind == POLICY_SINGLE)
+        return (struct outcome){ order[0]->right, (double)order[0]->tokens, 1 };
+    struct outcome o = run_thinker(p, question, order);
+    if (p->kind == POLICY_VOTE)
+        o.tokens = tokens_of(order, p->lines.max);
+    return o;
+}
+
+/* --- one question --------------------------------------------------------------------------------------------------- */
+
+static struct outcome count_pass(const struct traced *item, int traces, int k)
+{
+    int64_t right = 0;
+    double tokens = 0;
+    for (int i = 1; i <= traces; i++) {
+        right += item->samples[i].right;
+        tokens += (double)item->samples[i].tokens;
+    }
+    return (struct outcome){ exam_pass_at(traces, right, k), tokens / traces * k, k };
+}
+
+static void shuffle(const struct trace **order, int n, struct rng *rng)
+{
+    for (int i = n - 1; i > 0; i--) {
+        size_t k = rng_below(rng, (uint64_t)i + 1);
+        const struct trace *t = order[i];
+        order[i] = order[k];
+        order[k] = t;
+    }
+}
+
+/* The means of every policy; out has a place for each. */
+static void replay_item(const struct exam_replay *r, const struct traced *item, uint64_t seed,
+                        struct outcome *out)
+{
+    const struct trace *order[EXAM_SAMPLES_MAX];
+    struct rng rng;
+    rng_init(&rng, seed, str_hash(item->question));
+    for (int i = 0; i < r->traces; i++)
+        order[i] = &item->samples[i + 1];
+    for (int round = 0; round < EXAM_ORDERS; round++) {
+        shuffle(order, r->traces, &rng);
+        for (size_t p = 0; p < r->policies_len; p++) {
+            if (r->policies[p].kind == POLICY_GREEDY || r->policies[p].kind == POLICY_PASS)
+                continue;
+            struct outcome o = run_order(&r->policies[p], item->question, order);
+            out[p].right += o.right; /* whole numbers, divided once: no order leaves a rounding behind */
+            out[p].tokens += o.tokens;
+            out[p].lines += o.lines;
+        }
+    }
+    const struct trace *greedy = &item->samples[0];
+    for (size_t p = 0; p < r->policies_len; p++) {
+        out[p] = (struct outcome){ out[p].right / EXAM_ORDERS, out[p].tokens / EXAM_ORDERS,
+                                   out[p].lines / EXAM_ORDERS };
+        if (r->policies[p].kind == POLICY_GREEDY)
+            out[p] = (struct outcome){ greedy->right, (double)greedy->tokens, 1 };
+        if (r->policies[p].kind == POLICY_PASS)
+            out[p] = count_pass(item, r->traces, r->policies[p].lines.max);
+    }
+}
+
+/* --- all of them ------------------------------------------------------------------------------------------------------- */
+
+/* One candidate's questions that have all their traces. */
+struct answered {
+    size_t candidate, len;
+    uint64_t *clusters;
+    struct outcome *outcomes; /* [len][policies] */
+    double *values;           /* room for len */
+    struct exam_cluster *sums;
+};
+
+static bool is_whole(const struct traced *item, size_t samples)
+{
+    for (size_t i = 0; item->samples && i < samples; i++)
+        if (!item->samples[i].there)
+            return false;
+    return item->samples != NULL;
+}
+
+static struct exam_interval interval_of(const struct answered *f, uint64_t seed, size_t *clusters)
+{
+    *clusters = clusters_sum(f->clusters, f->values, f->len, f->sums);
+    return exam_bootstrap(f->sums, *clusters, EXAM_ROUNDS, seed);
+}
+
+static void add_row(struct exam_replay *r, const struct answered *f, size_t policy, uint64_t seed)
+{
+    struct exam_replay_row *row = &r->rows[r->rows_len++];
+    size_t clusters;
+    *row = (struct exam_replay_row){ .candidate = f->candidate, .policy = policy };
+    for (size_t i = 0; i < f->len; i++) {
+        const struct outcome *o = &f->outcomes[i * r->policies_len + policy];
+        f->values[i] = o->right;
+        row->accuracy += o->right;
+        row->tokens += o->tokens;
+        row->lines += o->lines;
+    }
+    row->accuracy /= (double)f->len;
+    row->tokens /= (double)f->len;
+    row->lines /= (double)f->len;
+    row->interval = interval_of(f, seed, &clusters);
+    if (f->candidate == 0)
+        r->clusters = clusters;
+}
+
+static size_t baseline_of(const struct exam_replay *r)
+{
+    char name[32];
+    size_t i = 0;
+    snprintf(name, sizeof name, "maj@%d", largest_vote(r));
+    while (i < r->policies_len && strcmp(r->policies[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static void compare_row(const struct exam_replay *r, const struct answered *f, struct exam_replay_row *row,
+                        const struct exam_replay_row *base, uint64_t seed)
+{
+    size_t clusters;
+    for (size_t i = 0; i < f->len; i++)
+        f->values[i] = f->outcomes[i * r->policies_len + row->policy].right -
+                       f->outcomes[i * r->policies_len + base->policy].right;
+    row->compared = true;
+    row->difference = row->accuracy - base->accuracy;
+    row->token_share = base->tokens > 0 ? row->tokens / base->tokens : 1;
+    row->difference_interval = interval_of(f, seed, &clusters);
+}
+
+static void replay_candidate(struct exam_replay *r, const struct traces *t, struct answered *f, uint64_t seed)
+{
+    size_t first = r->rows_len, base = baseline_of(r);
+    f->len = 0;
+    memset(f->outcomes, 0, t->questions * r->policies_len * sizeof *f->outcomes);
+    for (size_t q = 0; q < t->questions; q++) {
+        const struct traced *item = traces_at(t, q, f->candidate);
+        if (!is_whole(item, t->samples)) {
+            r->left_out++;
+            continue;
+        }
+        replay_item(r, item, seed, &f->outcomes[f->len * r->policies_len]);
+        f->clusters[f->len++] = item->cluster;
+    }
+    r->items += (int64_t)f->len;
+    for (size_t p = 0; p < r->policies_len && f->len; p++)
+        add_row(r, f, p, seed);
+    for (size_t i = first; i < r->rows_len && base < r->policies_len; i++)
+        if (i != first + base)
+            compare_row(r, f, &r->rows[i], &r->rows[first + base], seed);
+}
+
+static void replay_all(struct exam_replay *r, const struct traces *t, uint64_t seed)
+{
+    struct answered f = { .clusters = mem_array(t->questions, sizeof *f.clusters),
+                          .outcomes = mem_array(t->questions * r->policies_len, sizeof *f.outcomes),
+                          .values = mem_array(t->questions, sizeof *f.values),
+                          .sums = mem_array(t->questions, sizeof *f.sums) };
+    r->rows = mem_array(t->candidates_len * r->policies_len, sizeof *r->rows);
+    for (f.candidate = 0; f.candidate < t->candidates_len; f.candidate++)
+        replay_candidate(r, t, &f, seed);
+    mem_free(f.sums);
+    mem_free(f.values);
+    mem_free(f.outcomes);
+    mem_free(f.clusters);
+}
+
+enum err_code exam_replay(struct exam_replay *out, const char *path, const struct exam_policy *more,
+                          size_t more_len, uint64_t seed, struct err *err)
+{
+    memset(out, 0, sizeof *out);
+    struct traces t = { .arena = &out->arena };
+    enum err_code code = traces_read(&t, path, err);
+    if (code)
+        goto out;
+    out->traces = (int)t.samples - 1;
+    out->candidates_len = t.candidates_len;
+    memcpy(out->candidates, t.candidates, sizeof out->candidates);
+    set_policies(out, more, more_len);
+    replay_all(out, &t, seed);
+    if (out->items == 0)
+        code =
+            err_set(err, ERR_CONFIG, NULL,
+                    "%s: no question has all of its traces yet: let the exam that records them end.", path);
+out:
+    traces_free(&t);
+    return code;
+}
+
+void exam_replay_free(struct exam_replay *r)
+{
+    mem_free(r->rows);
+    arena_free(&r->arena);
+    memset(r, 0, sizeof *r);
+}

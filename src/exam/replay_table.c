@@ -1,0 +1,165 @@
+/*
+ * replay_table.c - what a replay found: as a table for people, as JSON, as CSV and as a chart.
+ */
+#include "exam/exam_impl.h"
+#include "exam/run_impl.h"
+#include "json/json.h"
+
+#include <stdio.h>
+
+/* "maj@16", or with its candidate where there are several: "o3 high: maj@16". */
+static void put_name(struct buf *out, const struct exam_replay *r, const struct exam_replay_row *row)
+{
+    const struct exam_candidate *c = &r->candidates[row->candidate];
+    if (r->candidates_len > 1)
+        buf_printf(out, "%s%s%s: ", c->model ? c->model : "model", c->effort ? " " : "",
+                   c->effort ? c->effort : "");
+    buf_puts(out, r->policies[row->policy].name);
+}
+
+static void put_row(struct buf *out, const struct exam_replay *r, const struct exam_replay_row *row)
+{
+    struct buf name = { 0 };
+    put_name(&name, r, row);
+    buf_printf(out, "| %-28s | %7.1f%% | %5.1f-%5.1f | %9.1f | %5.1f |", name.ptr, 100 * row->accuracy,
+               100 * row->interval.low, 100 * row->interval.high, row->tokens, row->lines);
+    if (row->compared)
+        buf_printf(out, " %+6.1f | %+6.1f to %+6.1f | %5.0f%% |\n", 100 * row->difference,
+                   100 * row->difference_interval.low, 100 * row->difference_interval.high,
+                   100 * row->token_share);
+    else
+        buf_puts(out, "        |                  |        |\n");
+    buf_free(&name);
+}
+
+void exam_replay_table(const struct exam_replay *r, struct buf *out)
+{
+    buf_printf(out, "| %-28s | %8s | %11s | %9s | %5s | %6s | %16s | %6s |\n", "Policy", "accuracy", "95%",
+               "tokens", "lines", "points", "95%", "tokens");
+    buf_puts(out, "|------------------------------|---------:|------------:|----------:|------:|-------:|"
+                  "-----------------:|-------:|\n");
+    for (size_t i = 0; i < r->rows_len; i++)
+        put_row(out, r, &r->rows[i]);
+    buf_printf(out,
+               "%lld questions, %d traces each, %d orders; the last three columns are against the vote of "
+               "the most traces; "
+               "95%%: %d bootstraps of %zu clusters\n",
+               (long long)r->items, r->traces, EXAM_ORDERS, EXAM_ROUNDS, r->clusters);
+    if (r->left_out)
+        buf_printf(out, "%lld questions lack traces and were left out\n", (long long)r->left_out);
+}
+
+static void put_real(struct json_writer *w, const char *key, double v)
+{
+    jw_key(w, key);
+    jw_real(w, v);
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *v)
+{
+    jw_key(w, key);
+    jw_cstring(w, v);
+}
+
+static void put_int(struct json_writer *w, const char *key, int64_t v)
+{
+    jw_key(w, key);
+    jw_int(w, v);
+}
+
+static void json_row(struct json_writer *w, const struct exam_replay *r, const struct exam_replay_row *row)
+{
+    jw_begin_object(w);
+    put_text(w, "model", r->candidates[row->candidate].model);
+    put_text(w, "effort", r->candidates[row->candidate].effort);
+    put_text(w, "policy", r->policies[row->policy].name);
+    put_real(w, "accuracy", row->accuracy);
+    put_real(w, "low", row->interval.low);
+    put_real(w, "high", row->interval.high);
+    put_real(w, "tokens", row->tokens);
+    put_real(w, "lines", row->lines);
+    if (row->compared) {
+        put_real(w, "difference", row->difference);
+        put_real(w, "difference_low", row->difference_interval.low);
+        put_real(w, "difference_high", row->difference_interval.high);
+        put_real(w, "token_share", row->token_share);
+    }
+    jw_end_object(w);
+}
+
+void exam_replay_json(const struct exam_replay *r, struct buf *out)
+{
+    struct json_writer w = { .out = out };
+    jw_begin_object(&w);
+    put_int(&w, "questions", r->items);
+    put_int(&w, "left_out", r->left_out);
+    put_int(&w, "traces", r->traces);
+    put_int(&w, "orders", EXAM_ORDERS);
+    put_int(&w, "clusters", (int64_t)r->clusters);
+    jw_key(&w, "rows");
+    jw_begin_array(&w);
+    for (size_t i = 0; i < r->rows_len; i++)
+        json_row(&w, r, &r->rows[i]);
+    jw_end_array(&w);
+    jw_end_object(&w);
+    buf_putc(out, '\n');
+}
+
+static void csv_row(struct buf *out, const struct exam_replay *r, const struct exam_replay_row *row)
+{
+    const struct exam_candidate *c = &r->candidates[row->candidate];
+    csv_put(out, c->model ? c->model : "");
+    buf_putc(out, ',');
+    csv_put(out, c->effort ? c->effort : "");
+    buf_putc(out, ',');
+    csv_put(out, r->policies[row->policy].name);
+    buf_printf(out, ",%.6f,%.6f,%.6f,%.3f,%.3f,", row->accuracy, row->interval.low, row->interval.high,
+               row->tokens, row->lines);
+    if (row->compared)
+        buf_printf(out, "%.6f,%.6f,%.6f,%.6f\r\n", row->difference, row->difference_interval.low,
+                   row->difference_interval.high, row->token_share);
+    else
+        buf_puts(out, ",,,\r\n");
+}
+
+void exam_replay_csv(const struct exam_replay *r, struct buf *out)
+{
+    buf_puts(out,
+             "model,effort,policy,accuracy,low,high,tokens,lines,difference,difference_low,difference_high,"
+             "token_share\r\n");
+    for (size_t i = 0; i < r->rows_len; i++)
+        csv_row(out, r, &r->rows[i]);
+}
+
+/* A series for votes with what one trace does, one for passes, one for rules, of each candidate. */
+static size_t series_of(const struct exam_replay *r, const struct exam_replay_row *row)
+{
+    static const size_t by_kind[] = {
+        [POLICY_GREEDY] = 3, [POLICY_SINGLE] = 0, [POLICY_VOTE] = 0, [POLICY_STOP] = 1, [POLICY_PASS] = 2
+    };
+    return 4 * row->candidate + by_kind[r->policies[row->policy].kind];
+}
+
+void exam_replay_svg(const struct exam_replay *r, struct buf *out)
+{
+    struct chart_point *points = mem_array(r->rows_len, sizeof *points);
+    struct buf *names = mem_array(r->rows_len, sizeof *names);
+    size_t len = 0;
+    for (size_t i = 0; i < r->rows_len; i++) {
+        const struct exam_replay_row *row = &r->rows[i];
+        put_name(&names[i], r, row);
+        if (row->tokens > 0)
+            points[len++] = (struct chart_point){ .label = names[i].ptr,
+                                                  .series = series_of(r, row),
+                                                  .x = row->tokens,
+                                                  .y = row->accuracy,
+                                                  .low = row->interval.low,
+                                                  .high = row->interval.high };
+    }
+    chart_put(out, "Policies on recorded traces: accuracy against output tokens",
+              "mean output tokens a question", points, len);
+    for (size_t i = 0; i < r->rows_len; i++)
+        buf_free(&names[i]);
+    mem_free(names);
+    mem_free(points);
+}
