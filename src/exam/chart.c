@@ -148,7 +148,7 @@ static void put_lines(struct chart *c)
     qsort(order, c->len, sizeof *order, by_x);
     for (size_t i = 0; i + 1 < c->len; i++)
         if (order[i]->series == order[i + 1]->series)
-            buf_printf(c->out, "<path class=\"line s%zu\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n",
+            buf_printf(c->out, "<path class=\"line l%zu\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n",
                        order[i]->series % SERIES_MAX, place_x(c, order[i]->x), place_y(c, order[i]->y),
                        place_x(c, order[i + 1]->x), place_y(c, order[i + 1]->y));
     mem_free(order);
@@ -158,19 +158,19 @@ static void put_mark(struct chart *c, const struct chart_point *p)
 {
     double x = place_x(c, p->x), y = place_y(c, p->y), r = MARK;
     size_t s = p->series % SERIES_MAX;
-    buf_printf(c->out, "<path class=\"whisker s%zu\" d=\"M%.1f %.1fV%.1fM%.1f %.1fh6m-6 %.1fh6\"/>\n", s, x,
+    buf_printf(c->out, "<path class=\"whisker l%zu\" d=\"M%.1f %.1fV%.1fM%.1f %.1fh6m-6 %.1fh6\"/>\n", s, x,
                place_y(c, p->low), place_y(c, p->high), x - 3, place_y(c, p->high),
                place_y(c, p->low) - place_y(c, p->high));
     switch (s % 3) {
     case 0:
-        buf_printf(c->out, "<circle class=\"mark s%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\">", s, x, y, r);
+        buf_printf(c->out, "<circle class=\"mark f%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\">", s, x, y, r);
         break;
     case 1:
-        buf_printf(c->out, "<path class=\"mark s%zu\" d=\"M%.1f %.1fh%.1fv%.1fh-%.1fz\">", s, x - r, y - r,
+        buf_printf(c->out, "<path class=\"mark f%zu\" d=\"M%.1f %.1fh%.1fv%.1fh-%.1fz\">", s, x - r, y - r,
                    2 * r, 2 * r, 2 * r);
         break;
     default:
-        buf_printf(c->out, "<path class=\"mark s%zu\" d=\"M%.1f %.1fl%.1f %.1fl-%.1f %.1fl-%.1f -%.1fz\">", s,
+        buf_printf(c->out, "<path class=\"mark f%zu\" d=\"M%.1f %.1fl%.1f %.1fl-%.1f %.1fl-%.1f -%.1fz\">", s,
                    x, y - r - 1, r + 1, r + 1, r + 1, r + 1, r + 1, r + 1);
     }
     buf_puts(c->out, "<title>");
@@ -230,24 +230,43 @@ static void put_label(struct chart *c, const struct chart_point *p)
     if (fabs(middle - y) > 1)
         buf_printf(c->out, "<path class=\"leader\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", x, y,
                    b.x0 > x ? b.x0 - 1 : b.x1 + 1, middle);
-    buf_printf(c->out, "<text class=\"label\" x=\"%.1f\" y=\"%.1f\">", b.x0, b.y1 - 3);
+    bool left = b.x1 < x; /* then it ends at the point, however wide its font is in the end */
+    buf_printf(c->out, "<text class=\"label\" x=\"%.1f\" y=\"%.1f\"%s>", left ? b.x1 : b.x0, b.y1 - 3,
+               left ? " text-anchor=\"end\"" : "");
     put_escaped(c->out, p->label);
     buf_puts(c->out, "</text>\n");
 }
 
-/* Colours that people who see few tell apart (after Okabe and Ito), darker on light ground, lighter on dark. */
-static const char style[] =
-    "<style>\n"
-    "svg{background:#fff;font-family:system-ui,sans-serif;font-size:11px}\n"
-    "text{fill:#222}.title{font-size:15px;font-weight:600}.tick{fill:#555}\n"
-    ".grid{stroke:#e2e2e2}.leader{stroke:#999;stroke-width:.7}\n"
-    ".line{fill:none;stroke:var(--c);stroke-width:1.5;opacity:.6}.whisker{fill:none;stroke:var(--c)}.mark{"
-    "fill:var(--c)}\n"
-    ".s0{--c:#0060a8}.s1{--c:#b34700}.s2{--c:#00775a}.s3{--c:#a03070}.s4{--c:#6b5b00}.s5{--c:#444}\n"
-    "@media(prefers-color-scheme:dark){svg{background:#14161a}text{fill:#e8e8e8}.tick{fill:#aaa}.grid{stroke:"
-    "#30343a}\n"
-    ".s0{--c:#6cb8f0}.s1{--c:#f0955a}.s2{--c:#4fcfa6}.s3{--c:#e590c0}.s4{--c:#e0d060}.s5{--c:#c8c8c8}}\n"
-    "</style>\n";
+/* Colours that people who see few tell apart (after Okabe and Ito), darker on light ground, lighter on dark. Without
+ * CSS variables, which not every viewer of SVG knows. */
+static const char *const light[SERIES_MAX] = {
+    "#0060a8", "#b34700", "#00775a", "#a03070", "#6b5b00", "#444"
+};
+static const char *const dark[SERIES_MAX] = {
+    "#6cb8f0", "#f0955a", "#4fcfa6", "#e590c0", "#e0d060", "#c8c8c8"
+};
+
+static void put_colours(struct buf *out, const char *const *colours)
+{
+    for (int i = 0; i < SERIES_MAX; i++)
+        buf_printf(out, ".f%d{fill:%s}.l%d{stroke:%s}%s", i, colours[i], i, colours[i],
+                   i % 3 == 2 ? "\n" : "");
+}
+
+static void put_style(struct buf *out)
+{
+    buf_puts(out, "<style>\n"
+                  "svg{background:#fff;font-family:system-ui,sans-serif;font-size:11px}\n"
+                  "text{fill:#222}.title{font-size:15px;font-weight:600}.tick{fill:#555}\n"
+                  ".grid{stroke:#e2e2e2}.leader{stroke:#999;stroke-width:.7}\n"
+                  ".line{fill:none;stroke-width:1.5;opacity:.6}.whisker{fill:none}\n");
+    put_colours(out, light);
+    buf_puts(out,
+             "@media(prefers-color-scheme:dark){svg{background:#14161a}text{fill:#e8e8e8}.tick{fill:#aaa}"
+             ".grid{stroke:#30343a}\n");
+    put_colours(out, dark);
+    buf_puts(out, "}\n</style>\n");
+}
 
 void chart_put(struct buf *out, const char *title, const char *x_title, const struct chart_point *points,
                size_t len)
@@ -257,8 +276,9 @@ void chart_put(struct buf *out, const char *title, const char *x_title, const st
     buf_printf(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
-        "role=\"img\">\n%s",
-        WIDTH, HEIGHT, WIDTH, HEIGHT, style);
+        "role=\"img\">\n",
+        WIDTH, HEIGHT, WIDTH, HEIGHT);
+    put_style(out);
     put_axes(&c, title, x_title);
     put_lines(&c);
     for (size_t i = 0; i < len; i++)

@@ -272,7 +272,11 @@ static size_t read_labels(const char *svg, struct label *labels, size_t max)
         const char *text = strchr(at, '>') + 1;
         assert_int_equal(2,
                          sscanf(at, "<text class=\"label\" x=\"%lf\" y=\"%lf\"", &labels[n].x, &labels[n].y));
-        labels[n++].width = 5.5 * (double)(strchr(text, '<') - text); /* of 11 px sans serif, on average */
+        labels[n].width = 5.5 * (double)(strchr(text, '<') - text); /* of 11 px sans serif, on average */
+        const char *anchor = strstr(at, "text-anchor=\"end\"");
+        if (anchor && anchor < text)
+            labels[n].x -= labels[n].width;
+        n++;
     }
     return n;
 }
