@@ -93,7 +93,10 @@ static void take_answer(const struct asking *a, const struct ask *ask, const str
     reply->output_tokens = answer->output_tokens;
     reply->reasoning_tokens = answer->reasoning_tokens;
     reply->seconds = (double)answer->elapsed_ms / 1000;
-    reply->confidence = answer->confidence;
+    const struct engine_confidence *sure = &answer->confidence;
+    reply->confidence =
+        (struct exam_confidence){ sure->tokens,      sure->window,        sure->mean_logprob, sure->mean,
+                                  sure->last_window, sure->lowest_window, sure->bottom_tenth };
     reply->cut = answer->status == JOB_INCOMPLETE;
     take_cost(a, ask, answer, reply);
     buf_put_str(&reply->text, buf_str(&answer->text));

@@ -12,17 +12,18 @@
 
 #define SEED_DEFAULT 1
 
-/* What a replay has no way to show, and what would only be noted, is off. */
-static struct plan_lines lines_of(const struct tier *tier, enum effort effort)
+static struct exam_policy policy_of(const struct tier *tier, enum effort effort)
 {
     struct effort_budget b = tier_budget(tier, effort);
-    return (struct plan_lines){ .min = b.branches_min,
-                                .max = b.branches_max,
-                                .wave = b.wave,
-                                .agreement = b.agreement,
-                                .vote = tier->vote,
-                                .check = tier->check == TRIAL_ON ? TRIAL_ON : TRIAL_OFF,
-                                .prune = TRIAL_OFF };
+    struct exam_policy p = { .kind = POLICY_STOP,
+                             .min = b.branches_min,
+                             .max = b.branches_max,
+                             .wave = b.wave,
+                             .agreement = b.agreement,
+                             .weighted = tier->vote == VOTE_CONFIDENCE,
+                             .checked = tier->check == TRIAL_ON };
+    snprintf(p.name, sizeof p.name, "%s %s", tier->name, effort_names[effort]);
+    return p;
 }
 
 static size_t policies_of(const struct config *cfg, struct exam_policy *out, size_t max)
@@ -30,12 +31,9 @@ static size_t policies_of(const struct config *cfg, struct exam_policy *out, siz
     size_t n = 0;
     for (size_t i = 0; i < cfg->n_tiers; i++)
         for (int e = 0; e < EFFORT_COUNT; e++) {
-            struct plan_lines lines = lines_of(&cfg->tiers[i], (enum effort)e);
-            if (lines.max < 2 || n == max)
-                continue;
-            out[n] = (struct exam_policy){ .kind = POLICY_STOP, .lines = lines };
-            snprintf(out[n].name, sizeof out[n].name, "%s %s", cfg->tiers[i].name, effort_names[e]);
-            n++;
+            struct exam_policy p = policy_of(&cfg->tiers[i], (enum effort)e);
+            if (p.max > 1 && n < max)
+                out[n++] = p;
         }
     return n;
 }

@@ -17,7 +17,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/rng.h"
-#include "reason/reason.h"
 #include "json/json.h"
 
 #include <stdbool.h>
@@ -148,6 +147,13 @@ struct exam_question {
     } earlier[EXAM_EARLIER_MAX];
 };
 
+/* How sure the model was of a reply: what the engine measures, as its header says (engine/engine.h). */
+struct exam_confidence {
+    int64_t tokens;
+    int window; /* 0: unknown, and the rest too */
+    float mean_logprob, mean, last_window, lowest_window, bottom_tenth;
+};
+
 /* The asker fills it; text is the visible reply alone, calls of tools as "<tool_call>\n{"name": ..., "arguments":
  * {...}}\n</tool_call>". Zeroed before the call, freed by the runner. */
 struct exam_reply {
@@ -158,9 +164,9 @@ struct exam_reply {
     int64_t output_tokens; /* all generated tokens, thinking too */
     int64_t reasoning_tokens;
     bool priced;
-    int64_t cost;                        /* nano-dollars, where priced */
-    double seconds;                      /* of waiting for this reply */
-    struct engine_confidence confidence; /* window 0: unknown */
+    int64_t cost;   /* nano-dollars, where priced */
+    double seconds; /* of waiting for this reply */
+    struct exam_confidence confidence;
 };
 
 /* Called from exam_config.threads threads at a time. An error counts the question as not answered. */
@@ -268,15 +274,18 @@ void exam_report_svg(const struct exam_report *r, struct buf *out); /* accuracy 
 enum exam_policy_kind {
     POLICY_GREEDY, /* the first trace of a record, which drew no random numbers */
     POLICY_SINGLE, /* one sampled trace */
-    POLICY_VOTE,   /* lines.max traces, all of them paid for */
+    POLICY_VOTE,   /* max traces, all of them paid for */
     POLICY_STOP,   /* lines as a thinker starts, counts and cancels them */
-    POLICY_PASS /* one of lines.max traces is right, whoever would have to know which: a ceiling, no policy */
+    POLICY_PASS    /* one of max traces is right, whoever would have to know which: a ceiling, no policy */
 };
 
+/* The rules are those of a plan's lines (reason/reason.h), without pruning and deadline, which a record cannot show. */
 struct exam_policy {
     enum exam_policy_kind kind;
     char name[32];
-    struct plan_lines lines; /* POLICY_STOP: without pruning and deadline, which a record cannot show */
+    int min, max, wave, agreement;
+    bool weighted; /* votes count by confidence */
+    bool checked;  /* false arithmetic leaves a quarter of a vote */
 };
 
 #define EXAM_ORDERS       200 /* random orders of each question's traces */

@@ -63,7 +63,7 @@ static const struct exam_family *const families[] = {
     &family_syllogism,
 };
 
-static const char *const names_of_efforts[EXAM_EFFORTS] = { "low", "medium", "high", "xhigh" };
+static const char *const effort_names[EXAM_EFFORTS] = { "low", "medium", "high", "xhigh" };
 
 size_t exam_family_count(void)
 {
@@ -112,7 +112,7 @@ int exam_family_train_levels(const struct exam_family *f)
 bool exam_effort_from(struct str name, enum exam_effort *out)
 {
     for (int i = 0; i < EXAM_EFFORTS; i++)
-        if (str_is(name, names_of_efforts[i])) {
+        if (str_is(name, effort_names[i])) {
             *out = (enum exam_effort)i;
             return true;
         }
@@ -121,7 +121,7 @@ bool exam_effort_from(struct str name, enum exam_effort *out)
 
 const char *exam_effort_name(enum exam_effort effort)
 {
-    return names_of_efforts[effort];
+    return effort_names[effort];
 }
 
 /* SplitMix64's finisher: every bit of the input reaches every bit of the key. */

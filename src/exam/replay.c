@@ -31,52 +31,44 @@ struct outcome {
 
 /* --- the policies ------------------------------------------------------------------------------------------------- */
 
-static void add_policy(struct exam_replay *r, enum exam_policy_kind kind, const char *name,
-                       struct plan_lines lines)
+static void add_policy(struct exam_replay *r, struct exam_policy policy)
 {
-    if (lines.max > r->traces || r->policies_len == EXAM_POLICIES_MAX)
-        return;
-    struct exam_policy *p = &r->policies[r->policies_len++];
-    *p = (struct exam_policy){ .kind = kind, .lines = lines };
-    snprintf(p->name, sizeof p->name, "%s", name);
+    if (policy.max <= r->traces && r->policies_len < EXAM_POLICIES_MAX)
+        r->policies[r->policies_len++] = policy;
+}
+
+static void add_named(struct exam_replay *r, struct exam_policy policy, const char *name)
+{
+    snprintf(policy.name, sizeof policy.name, "%s@%d", name, policy.max);
+    add_policy(r, policy);
 }
 
 /* All at once, and sure of nothing before the last. */
-static struct plan_lines whole_vote(int n)
+static struct exam_policy of_all(enum exam_policy_kind kind, int n)
 {
-    return (struct plan_lines){
-        .min = n, .max = n, .wave = n, .agreement = 99, .check = TRIAL_OFF, .prune = TRIAL_OFF
-    };
-}
-
-static void add_sized(struct exam_replay *r, enum exam_policy_kind kind, const char *form, int n,
-                      struct plan_lines l)
-{
-    char name[32];
-    snprintf(name, sizeof name, "%s@%d", form, n);
-    add_policy(r, kind, name, l);
+    return (struct exam_policy){ .kind = kind, .min = n, .max = n, .wave = n, .agreement = 99 };
 }
 
 /* Each rule of the thinker by itself, over as many lines as the largest vote. */
 static void add_rules(struct exam_replay *r, int n)
 {
     static const int agreements[] = { 80, 90, 95, 99 };
-    struct plan_lines l = whole_vote(n);
-    l.wave = n < 4 ? n : 4;
-    add_sized(r, POLICY_STOP, "lead", n, l);
-    l.min = n < 3 ? n : 3;
+    struct exam_policy p = of_all(POLICY_STOP, n);
+    p.wave = n < 4 ? n : 4;
+    add_named(r, p, "lead");
+    p.min = n < 3 ? n : 3;
     for (size_t i = 0; i < ARRAY_LEN(agreements); i++) {
         char name[16];
-        l.agreement = agreements[i];
+        p.agreement = agreements[i];
         snprintf(name, sizeof name, "agree%d", agreements[i]);
-        add_sized(r, POLICY_STOP, name, n, l);
+        add_named(r, p, name);
     }
-    l = whole_vote(n);
-    l.vote = VOTE_CONFIDENCE;
-    add_sized(r, POLICY_VOTE, "weighted", n, l);
-    l.vote = VOTE_MAJORITY;
-    l.check = TRIAL_ON;
-    add_sized(r, POLICY_VOTE, "checked", n, l);
+    p = of_all(POLICY_VOTE, n);
+    p.weighted = true;
+    add_named(r, p, "weighted");
+    p.weighted = false;
+    p.checked = true;
+    add_named(r, p, "checked");
 }
 
 static int largest_vote(const struct exam_replay *r)
@@ -90,16 +82,16 @@ static int largest_vote(const struct exam_replay *r)
 
 static void set_policies(struct exam_replay *r, const struct exam_policy *more, size_t more_len)
 {
-    add_policy(r, POLICY_GREEDY, "greedy", (struct plan_lines){ .max = 1 });
-    add_policy(r, POLICY_SINGLE, "single", (struct plan_lines){ .max = 1 });
+    add_policy(r, (struct exam_policy){ .kind = POLICY_GREEDY, .name = "greedy", .max = 1 });
+    add_policy(r, (struct exam_policy){ .kind = POLICY_SINGLE, .name = "single", .max = 1 });
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
-        add_sized(r, POLICY_VOTE, "maj", sizes[i], whole_vote(sizes[i]));
+        add_named(r, of_all(POLICY_VOTE, sizes[i]), "maj");
     if (largest_vote(r))
         add_rules(r, largest_vote(r));
     for (size_t i = 0; i < more_len; i++)
-        add_policy(r, more[i].kind, more[i].name, more[i].lines);
+        add_policy(r, more[i]);
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
-        add_sized(r, POLICY_PASS, "pass", sizes[i], whole_vote(sizes[i]));
+        add_named(r, of_all(POLICY_PASS, sizes[i]), "pass");
 }
 
 /* --- one order of one question ------------------------------------------------------------------------------------- */
@@ -157,10 +149,21 @@ static void end_line(struct race *r, size_t line)
     thinker_ended(r->thinker, line, &end);
 }
 
+static struct plan plan_of(const struct exam_policy *p)
+{
+    return (struct plan){ .lines = { .min = p->min,
+                                     .max = p->max,
+                                     .wave = p->wave,
+                                     .agreement = p->agreement,
+                                     .vote = p->weighted ? VOTE_CONFIDENCE : VOTE_MAJORITY,
+                                     .check = p->checked ? TRIAL_ON : TRIAL_OFF,
+                                     .prune = TRIAL_OFF } };
+}
+
 static struct outcome run_thinker(const struct exam_policy *p, struct str question,
                                   const struct trace *const *order)
 {
-    struct plan plan = { .lines = p->lines };
+    struct plan plan = plan_of(p);
     struct race r = { .thinker = thinker_open(&plan, question), .order = order, .shown = SIZE_MAX };
     for (obey(&r); !thinker_decided(r.thinker); obey(&r)) {
         size_t line = next_end(&r);
@@ -186,7 +189,7 @@ static struct outcome run_order(const struct exam_policy *p, struct str question
         return (struct outcome){ order[0]->right, (double)order[0]->tokens, 1 };
     struct outcome o = run_thinker(p, question, order);
     if (p->kind == POLICY_VOTE)
-        o.tokens = tokens_of(order, p->lines.max);
+        o.tokens = tokens_of(order, p->max);
     return o;
 }
 
@@ -240,7 +243,7 @@ static void replay_item(const struct exam_replay *r, const struct traced *item, 
         if (r->policies[p].kind == POLICY_GREEDY)
             out[p] = (struct outcome){ greedy->right, (double)greedy->tokens, 1 };
         if (r->policies[p].kind == POLICY_PASS)
-            out[p] = count_pass(item, r->traces, r->policies[p].lines.max);
+            out[p] = count_pass(item, r->traces, r->policies[p].max);
     }
 }
 

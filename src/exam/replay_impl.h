@@ -5,6 +5,7 @@
 #define THINKD_EXAM_REPLAY_IMPL_H
 
 #include "exam/exam.h"
+#include "reason/reason.h"
 
 struct trace {
     bool there, right, complete;

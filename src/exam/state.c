@@ -173,7 +173,7 @@ static void put_float(struct json_writer *w, const char *key, float v)
         jw_null(w);
 }
 
-static void put_confidence(struct json_writer *w, const struct engine_confidence *c)
+static void put_confidence(struct json_writer *w, const struct exam_confidence *c)
 {
     jw_key(w, "confidence");
     if (c->window == 0) {

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "exam/exam.h"
+#include "reason/reason.h"
 #include "json/json.h"
 
 #include <math.h>
@@ -132,11 +133,7 @@ static int one_is_long(int i, int s)
 static void cancelled_lines_cost_what_had_passed(void **state)
 {
     struct script script = { 4, never_off, one_is_long, NULL };
-    struct exam_policy rule = {
-        POLICY_STOP,
-        "rule",
-        { .min = 3, .max = 4, .wave = 4, .agreement = 90, .check = TRIAL_OFF, .prune = TRIAL_OFF }
-    };
+    struct exam_policy rule = { POLICY_STOP, "rule", 3, 4, 4, 90, false, false };
     struct exam_replay r = replayed(record(&script, 1), &rule, 1);
     (void)state;
     double cut =
@@ -164,11 +161,7 @@ static int by_sample(int i, int s)
 static void votes_and_passes_are_exact(void **state)
 {
     struct script script = { 8, spread, by_sample, NULL };
-    struct exam_policy whole = {
-        POLICY_STOP,
-        "whole",
-        { .min = 8, .max = 8, .wave = 8, .agreement = 99, .check = TRIAL_OFF, .prune = TRIAL_OFF }
-    };
+    struct exam_policy whole = { POLICY_STOP, "whole", 8, 8, 8, 99, false, false };
     struct exam_replay r = replayed(record(&script, 90), &whole, 1);
     double pass = 0, tokens = 0;
     (void)state;
