@@ -49,7 +49,7 @@ static bool is_dated(const char *alias, struct str bare)
 }
 
 /* Replies name the model that answered: the dated form where the name has one, with the prefix the client used. */
-static const char *resolved_name(const struct tier *tier, struct str asked, struct arena *arena)
+const char *model_name(const struct tier *tier, struct str asked, struct arena *arena)
 {
     const struct str prefix = STR("openai/");
     bool prefixed = str_starts(asked, prefix);
@@ -95,7 +95,7 @@ enum err_code turn_set_model(struct turn *t, struct str asked, bool pro, struct 
                        t->kind->endpoint == ENDPOINT_CHAT ? "v1/responses" : "v1/chat/completions",
                        t->kind->path);
     t->tier = tier;
-    t->model = resolved_name(tier, asked, &t->arena);
+    t->model = model_name(tier, asked, &t->arena);
     t->effort = tier->default_effort;
     return ERR_OK;
 }

@@ -146,6 +146,7 @@ static enum err_code decode(struct turn *t, struct err *err)
     turn_set_penalties(t, b.presence_penalty, b.frequency_penalty);
     if (b.reasoning_effort.set)
         t->effort = (enum effort)b.reasoning_effort.value;
+    t->effort_asked = b.reasoning_effort.set;
     t->choices = b.n.set ? (size_t)b.n.value : 1;
     t->ignore_eos = b.ignore_eos.value;
     t->logprobs = b.logprobs.value;

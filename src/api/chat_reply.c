@@ -9,12 +9,13 @@
  */
 #include "api/api_impl.h"
 
-static void put_head(struct json_writer *w, const struct turn *t, const char *object)
+static void put_head(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                     const char *object)
 {
     put_text(w, "id", t->id);
     put_text(w, "object", object);
     put_int(w, "created", t->created_s);
-    put_text(w, "model", t->model);
+    put_text(w, "model", answering_name(t, job));
     put_text(w, "service_tier", "default");
     put_text(w, "system_fingerprint", t->api->fingerprint);
 }
@@ -146,7 +147,7 @@ void chat_reply(struct turn *t, const struct job_view *job, struct buf *body)
 {
     struct json_writer w = { .out = body };
     jw_begin_object(&w);
-    put_head(&w, t, "chat.completion");
+    put_head(&w, t, job, "chat.completion");
     jw_key(&w, "choices");
     jw_begin_array(&w);
     for (size_t i = 0; i < job->n_choices; i++)
@@ -171,12 +172,12 @@ struct chunk {
 };
 
 /* Opens a chunk up to the inside of its choices. */
-static void chunk_begin(struct chunk *c, const struct turn *t)
+static void chunk_begin(struct chunk *c, const struct turn *t, const struct job_view *job)
 {
     *c = (struct chunk){ 0 };
     c->w.out = &c->data;
     jw_begin_object(&c->w);
-    put_head(&c->w, t, "chat.completion.chunk");
+    put_head(&c->w, t, job, "chat.completion.chunk");
     jw_key(&c->w, "choices");
     jw_begin_array(&c->w);
 }
@@ -202,7 +203,7 @@ static void write_choice(struct turn *t, const struct job_view *job, size_t choi
                          const struct job_event *ev, const char *finish)
 {
     struct chunk c;
-    chunk_begin(&c, t);
+    chunk_begin(&c, t, job);
     jw_begin_object(&c.w);
     put_int(&c.w, "index", (int64_t)choice);
     put_raw(&c.w, "delta", delta);
@@ -270,7 +271,7 @@ static void write_end(struct turn *t, const struct job_view *job)
     if (job->status == JOB_FAILED || job->status == JOB_CANCELLED) {
         turn_write_failure(t, job);
     } else if (t->include_usage) {
-        chunk_begin(&c, t);
+        chunk_begin(&c, t, job);
         chunk_end(&c, t, job, true);
     }
 }

@@ -146,6 +146,8 @@ static struct plan plan(const struct turn *t)
 static enum err_code prepare(struct turn *t, struct err *err)
 {
     const json_t *prompt = t->completions->prompt;
+    if (route_choose(t, err))
+        return err->code;
     size_t n = count_prompts(prompt);
     bool list = json_is_array(prompt) && !is_id_list(prompt);
     t->prompts = arena_array(&t->arena, n, sizeof *t->prompts);

@@ -15,18 +15,23 @@ bool job_over(const struct job_view *job)
 }
 
 /* Money is whole nano-dollars, so that sums stay exact: tokens times the price of one. */
-static void put_cost(struct json_writer *w, const struct tier *tier, const struct job_view *job)
+static void put_cost(struct json_writer *w, const struct turn *t, const struct job_view *job)
 {
-    int64_t in = job->input_tokens * tier->price_in, out = job->output_tokens * tier->price_out;
+    const struct tier *tier = answering_tier(t, job);
+    struct money cost = job_cost(t, job);
     jw_begin_object(w);
-    put_int(w, "input", in);
-    put_int(w, "output", out);
-    put_int(w, "total", in + out);
+    put_int(w, "input", cost.in);
+    put_int(w, "output", cost.out);
+    put_int(w, "total", cost.in + cost.out);
     jw_key(w, "price");
     jw_begin_object(w);
     put_int(w, "input", tier->price_in);
     put_int(w, "output", tier->price_out);
     jw_end_object(w);
+    if (job->route) {
+        jw_key(w, "steps");
+        put_step_costs(w, job);
+    }
     jw_end_object(w);
 }
 
@@ -106,6 +111,10 @@ static void put_line(struct json_writer *w, const struct job_view *job, size_t i
     jw_begin_object(w);
     put_int(w, "index", (int64_t)i);
     put_int(w, "stream", (int64_t)i); /* what it draws from, with the seed */
+    if (job->route) {
+        put_text(w, "step", route_step_names[l->step]);
+        put_text(w, "model", job->route->steps[l->step].tier->name);
+    }
     put_text(w, "status", line_state_names[l->state]);
     jw_key(w, "complete");
     jw_bool(w, l->complete);
@@ -206,25 +215,30 @@ static void put_omitted(struct json_writer *w, const struct turn *t)
     jw_end_array(w);
 }
 
+static int64_t thinking_max(const struct job_view *job)
+{
+    if (job->route)
+        return route_thinking_max(job);
+    return job->plan->think ? job->plan->think_tokens_max * job->plan->lines.max : 0;
+}
+
 void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_view *job)
 {
     jw_begin_object(w);
     jw_key(w, "cost"); /* null until the job is over, as usage is */
     if (job_over(job))
-        put_cost(w, t->tier, job);
+        put_cost(w, t, job);
     else
         jw_null(w);
     jw_key(w, "route");
-    jw_begin_array(w);
-    jw_cstring(w, t->tier->name);
-    jw_end_array(w);
+    put_route(w, t, job);
     jw_key(w, "budget"); /* of thinking, in tokens */
     jw_begin_object(w);
-    put_int(w, "allowed", job->plan->think ? job->plan->think_tokens_max * job->plan->lines.max : 0);
+    put_int(w, "allowed", thinking_max(job));
     put_int(w, "used", job->reasoning_tokens);
     jw_end_object(w);
     jw_key(w, "effort");
-    jw_cstring(w, effort_names[job->plan->effort]);
+    jw_cstring(w, effort_names[answering_effort(job)]);
     put_int(w, "seed", (int64_t)job->seed);
     jw_key(w, "confidence");
     put_confidence(w, job);

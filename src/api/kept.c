@@ -25,6 +25,8 @@ void kept_request(struct turn *t)
         json_object_set_new(request, "compaction", json_stringn(t->compaction.ptr, t->compaction.len));
     json_object_set_new(request, "created_s", json_integer(t->created_s));
     json_object_set_new(request, "model", json_string(t->model));
+    if (t->route) /* whom it asks goes by what the key allows */
+        json_object_set_new(request, "models", json_string(t->owner.models));
     json_dump(&t->request, request);
     json_decref(request);
 }

@@ -59,6 +59,22 @@ const char *finish_name(enum engine_finish finish);
 void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_view *job);
 bool job_over(const struct job_view *job);
 
+/* --- routed.c --------------------------------------------------------------------------------------------- */
+
+struct money { /* nano-dollars */
+    int64_t in, out;
+};
+/* Of all steps, each at its tier's price. */
+struct money job_cost(const struct turn *t, const struct job_view *job);
+/* Who answers, as far as that is known: its tier, its name in replies, the effort. */
+const struct tier *answering_tier(const struct turn *t, const struct job_view *job);
+const char *answering_name(const struct turn *t, const struct job_view *job);
+enum effort answering_effort(const struct job_view *job);
+int64_t route_thinking_max(const struct job_view *job); /* of the steps that were taken */
+/* The values of "route", and of "steps" of the cost: [] where nobody else was asked. */
+void put_route(struct json_writer *w, const struct turn *t, const struct job_view *job);
+void put_step_costs(struct json_writer *w, const struct job_view *job);
+
 /* --- logprobs.c ------------------------------------------------------------------------------------------ */
 
 /* The value of a list of tokens as chat and Responses have it: first, first + 1 ... of a choice. */

@@ -279,7 +279,7 @@ void put_response(struct json_writer *w, const struct turn *t, const struct job_
     put_text(w, "object", "response");
     put_int(w, "created_at", t->created_s);
     put_status(w, job);
-    put_text(w, "model", t->model);
+    put_text(w, "model", answering_name(t, job));
     put_output(w, t, job);
     put_asked(w, t, job);
     put_usage(w, job);

@@ -104,6 +104,7 @@ static void set_reasoning(struct turn *t, const struct reasoning_body *r)
     struct field_enum summary = r->summary.set ? r->summary : r->generate_summary;
     if (r->effort.set)
         t->effort = (enum effort)r->effort.value;
+    t->effort_asked = r->effort.set;
     t->summary = summary.set ? kinds[summary.value] : SUMMARY_NONE;
     t->echo.summary = summary.set ? summary.value : -1;
 }

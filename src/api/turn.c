@@ -112,19 +112,19 @@ static enum err_code check_window(const struct turn *t, const struct engine_prom
     return turn_prompt_error(t, t->kind->input_param, err);
 }
 
-static struct engine_chat chat_of(const struct turn *t, const json_t *messages)
+static struct engine_chat chat_of(const struct turn *t, const json_t *messages, enum effort effort)
 {
     return (struct engine_chat){
         .messages = messages,
-        .effort = effort_names[t->effort],
-        .think = t->effort != EFFORT_NONE,
+        .effort = effort_names[effort],
+        .think = effort != EFFORT_NONE,
         .tools = tools_shown(t),
     };
 }
 
 enum err_code turn_measure(const struct turn *t, int64_t *tokens, struct err *err)
 {
-    const struct engine_chat chat = chat_of(t, t->messages);
+    const struct engine_chat chat = chat_of(t, t->messages, t->effort);
     struct engine_prompt *p;
     enum err_code code = engine_prompt_open(&p, conductor_engine(t->api->conductor), &chat, err);
     *tokens = code ? INT64_MAX : engine_prompt_tokens(p);
@@ -133,9 +133,9 @@ enum err_code turn_measure(const struct turn *t, int64_t *tokens, struct err *er
     return code == ERR_CONTEXT_LENGTH ? ERR_OK : code;
 }
 
-static enum err_code open_prompt(struct turn *t, const json_t *messages, struct err *err)
+static enum err_code open_prompt(struct turn *t, const json_t *messages, enum effort effort, struct err *err)
 {
-    const struct engine_chat chat = chat_of(t, messages);
+    const struct engine_chat chat = chat_of(t, messages, effort);
     struct engine_prompt *p;
     enum err_code code = engine_prompt_open(&p, conductor_engine(t->api->conductor), &chat, err);
     if (!code && (code = check_window(t, p, err)))
@@ -185,9 +185,9 @@ static json_t *without_oldest(const json_t *messages, size_t n)
 
 /* truncation auto: as few of the oldest messages go as have to. Fewer messages never make a longer prompt, so the least
  * number is found by halving, a handful of renderings also for a long history. */
-static enum err_code truncate_prompt(struct turn *t, struct err *err)
+static enum err_code truncate_prompt(struct turn *t, enum effort effort, struct err *err)
 {
-    size_t droppable = 0, low = 1, tail = tail_start(t->messages);
+    size_t droppable = 0, low = 1, tail = tail_start(t->messages), at = t->n_prompts;
     for (size_t i = 0; i < tail; i++)
         droppable += !is_system(json_array_get(t->messages, i));
     size_t high = droppable;
@@ -195,7 +195,7 @@ static enum err_code truncate_prompt(struct turn *t, struct err *err)
     while (low <= high && high > 0) {
         size_t n = (low + high) / 2;
         json_t *kept = without_oldest(t->messages, n);
-        enum err_code tried = open_prompt(t, kept, err);
+        enum err_code tried = open_prompt(t, kept, effort, err);
         json_decref(kept);
         if (tried && tried != ERR_CONTEXT_LENGTH)
             return tried;
@@ -205,9 +205,9 @@ static enum err_code truncate_prompt(struct turn *t, struct err *err)
         }
         high = n - 1;
         code = ERR_OK;
-        if (t->n_prompts > 1) { /* a better one than before */
-            engine_prompt_unref(t->prompts[0]);
-            t->prompts[0] = t->prompts[--t->n_prompts];
+        if (t->n_prompts > at + 1) { /* a better one than before */
+            engine_prompt_unref(t->prompts[at]);
+            t->prompts[at] = t->prompts[--t->n_prompts];
         }
     }
     return code;
@@ -236,21 +236,31 @@ static enum err_code check_choices(const struct turn *t, struct err *err)
         t->model);
 }
 
+/* There is place for one more than are opened: of two that would do, one goes. */
+enum err_code turn_open_prompt(struct turn *t, enum effort effort, struct err *err)
+{
+    enum err_code code = open_prompt(t, t->messages, effort, err);
+    if (code == ERR_CONTEXT_LENGTH && t->truncate)
+        code = truncate_prompt(t, effort, err);
+    return code ? turn_prompt_error(t, t->kind->input_param, err) : ERR_OK;
+}
+
 /* Rendering and tokenising take milliseconds, which is why this runs on a worker. */
 enum err_code turn_prepare_chat(struct turn *t, struct err *err)
 {
+    t->question = last_question(t);
+    if (route_choose(t, err))
+        return err->code;
+    if (t->tier->thinking == THINKING_ROUTE)
+        return route_prepare(t, err);
     if (check_choices(t, err))
         return err->code;
     const struct engine *engine = conductor_engine(t->api->conductor);
     t->ask.effort = t->effort;
     t->ask.choices = t->choices;
     t->prompts = arena_array(&t->arena, 2, sizeof *t->prompts);
-    enum err_code code = open_prompt(t, t->messages, err);
-    if (code == ERR_CONTEXT_LENGTH && t->truncate)
-        code = truncate_prompt(t, err);
-    if (code)
-        return turn_prompt_error(t, t->kind->input_param, err);
-    t->question = last_question(t);
+    if (turn_open_prompt(t, t->effort, err))
+        return err->code;
     t->plan = reason_plan(t->tier, engine_info(engine), &t->ask, engine_prompt_tokens(t->prompts[0]));
     return ERR_OK;
 }
@@ -261,7 +271,8 @@ static enum err_code check_logprobs(const struct turn *t, struct err *err)
 {
     int64_t tokens = 0, each = 1 + t->top_logprobs;
     int64_t most = t->plan.lines.max > 1 ? t->plan.total_tokens_max : t->plan.tokens_max;
-    for (size_t i = 0; i < t->n_prompts && t->logprobs; i++)
+    size_t answers = t->route ? 1 : t->n_prompts;
+    for (size_t i = 0; i < answers && t->logprobs; i++)
         tokens += most + (t->prompt_logprobs ? engine_prompt_tokens(t->prompts[i]) : 0);
     tokens *= (int64_t)t->choices;
     if (tokens * each <= LOGPROBS_MAX)
@@ -455,6 +466,7 @@ void turn_spec(const struct turn *t, struct job_spec *spec)
         .n_prompts = t->n_prompts,
         .choices = t->choices,
         .plan = t->plan,
+        .route = t->route,
         .question = t->question,
         .context_max = t->kind->raw ? t->tier->context_window : 0, /* a conversation's plan knows it */
         .raw = t->kind->raw,
@@ -595,6 +607,8 @@ enum err_code turn_rebuild(struct turn **out, struct api *a, const struct turn_k
     if (!code) {
         t->doc = json_incref(json_object_get(request, "body"));
         json_array_extend(t->messages, json_object_get(request, "messages"));
+        snprintf(t->owner.models, sizeof t->owner.models, "%.*s",
+                 STR_ARG(json_str(json_object_get(request, "models"))));
         t->input = json_incref(json_object_get(request, "input")); /* a conversation gains it at the end */
         t->created_s = json_integer_value(json_object_get(request, "created_s"));
         t->compaction = arena_str(&t->arena, json_str(json_object_get(request, "compaction")));

@@ -95,6 +95,7 @@ struct turn {
     json_t *calls;              /* function calls among them by call_id, NULL: none; messages.c */
     bool stream, include_usage; /* include_usage: chat's, for streams */
     enum effort effort;
+    bool effort_asked; /* the request names it */
     enum summary summary;
     struct reason_ask ask;
     struct str stops[STOPS_MAX];
@@ -140,7 +141,10 @@ struct turn {
     struct engine_prompt **prompts; /* [n_prompts]; the worker's, until the job is submitted */
     size_t n_prompts;
     struct plan plan;
-    struct str question; /* what the conversation asks last; conversations only */
+    struct route *
+        route; /* of models that are asked one after the other, with a prompt for each of them; NULL: there is none */
+    const char *step_names[ROUTE_STEPS]; /* under which each step's model answers */
+    struct str question;                 /* what the conversation asks last; conversations only */
 
     /* from turn.c and the sinks */
     char id[ID_SIZE];
@@ -187,6 +191,8 @@ void turn_run_lane(struct lane *lane, struct api *a, const struct access_owner *
 void turn_cancel(struct turn *t);
 /* prepare of the endpoints that take a conversation. */
 enum err_code turn_prepare_chat(struct turn *t, struct err *err);
+/* Adds the prompt of the conversation at an effort, truncated where the request allows it. */
+enum err_code turn_open_prompt(struct turn *t, enum effort effort, struct err *err);
 /* What the engine said of a prompt, in the words of the field that it came from. */
 enum err_code turn_prompt_error(const struct turn *t, const char *param, struct err *err);
 /* One SSE frame; event NULL has no event line. Cancels the job when nobody reads any more. */
@@ -211,6 +217,7 @@ bool asked_as_aimlapi(const struct config *cfg);         /* whose defaults hold 
 int64_t default_output_tokens(const struct config *cfg); /* 0: the tier's and the model's limit */
 /* Whether the owner's key may use it. */
 bool model_allowed(const struct config *cfg, const struct access_owner *owner, const struct tier *tier);
+const char *model_name(const struct tier *tier, struct str asked, struct arena *arena); /* in replies */
 enum err_code model_not_found(struct err *err, struct str asked);
 enum err_code turn_set_model(struct turn *t, struct str asked, bool pro, struct err *err);
 enum err_code turn_set_stops(struct turn *t, const json_t *stop, struct err *err);
@@ -223,6 +230,13 @@ void turn_set_penalties(struct turn *t, struct field_real presence, struct field
 enum err_code turn_set_biases(struct turn *t, const json_t *biases, struct err *err);
 void turn_set_sampling(struct turn *t, struct field_real temperature, struct field_real top_p,
                        struct field_int seed);
+
+/* --- routed.c --------------------------------------------------------------------------------------- */
+
+/* Of a model that asks others: puts the one in its place that is to answer alone, where the request decides that. */
+enum err_code route_choose(struct turn *t, struct err *err);
+/* Prompts and plans of the others, where they are to be asked one after the other. */
+enum err_code route_prepare(struct turn *t, struct err *err);
 
 /* --- messages.c ------------------------------------------------------------------------------------- */
 

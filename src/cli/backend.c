@@ -54,6 +54,8 @@ enum err_code ask_set_model(struct ask *ask, const struct config *cfg, const cha
         return err_set(err, ERR_CONFIG, "tier",
                        "--tier: there is no model '%.64s'; 'thinkd models' lists them.", name);
     ask->model = ask->tier->name;
+    for (size_t i = 0; i < TIER_ROUTE && ask->tier->thinking == THINKING_ROUTE; i++)
+        ask->models[i] = config_route(cfg, ask->tier, i);
     return ERR_OK;
 }
 

@@ -46,7 +46,8 @@ struct ask {
     const char *instructions; /* NULL: none */
     const json_t *earlier;    /* messages before the question, {"role", "content"}; NULL: none. Borrowed */
     const struct tier *tier;  /* asked in this process; NULL at a URL */
-    const char *model;        /* the name that a server is asked for; the tier's own in this process */
+    const struct tier *models[TIER_ROUTE]; /* that it asks, if it is one that asks others */
+    const char *model; /* the name that a server is asked for; the tier's own in this process */
     struct {
         bool set;
         enum effort value;
@@ -79,6 +80,7 @@ struct answer {
     int64_t cost; /* nano-dollars, -1: unknown */
     int64_t elapsed_ms;
     struct engine_confidence confidence; /* of the first choice; window 0: unknown */
+    const char *model;                   /* that answered, in this process; the configuration's */
     struct buf json;                     /* the Response object */
 };
 void answer_free(struct answer *a); /* a zeroed one is fine */

@@ -35,7 +35,8 @@ struct piece {
 struct hearing {
     struct mailbox *pieces;
     atomic_int refs;
-    bool thinking; /* thoughts are wanted */
+    bool thinking;           /* thoughts are wanted */
+    const struct tier *tier; /* that answers, where it is one alone */
     struct answer *answer;
     struct err err; /* code 0: no failure */
 };
@@ -138,10 +139,26 @@ static void job_put(void *ctx, const struct job_event *ev, const struct job_view
         push(h, PIECE_THOUGHT, ev->text);
 }
 
+/* What each step cost at its tier's price, and which tier was the last. */
+static void put_money(struct answer *a, const struct tier *tier, const struct job_view *job)
+{
+    a->model = tier->name;
+    a->cost = job->input_tokens * tier->price_in + job->output_tokens * tier->price_out;
+    if (!job->route)
+        return;
+    a->cost = 0;
+    for (size_t i = 0; i < ROUTE_STEPS; i++) {
+        const struct tier *asked = job->route->steps[i].tier;
+        a->cost += job->step_input[i] * asked->price_in + job->step_output[i] * asked->price_out;
+    }
+    a->model = job->route->steps[job->trace->lines[job->trace->n_lines - 1].step].tier->name;
+}
+
 static void job_done(void *ctx, const struct job_view *job)
 {
     struct hearing *h = ctx;
     struct answer *a = h->answer;
+    put_money(a, h->tier, job);
     a->status = job->status;
     a->counted = true;
     a->input_tokens = job->input_tokens;
@@ -174,22 +191,90 @@ static json_t *messages_of(const struct ask *ask)
     return messages;
 }
 
-static enum err_code make_spec(struct local *l, const struct ask *ask, struct job_spec *spec, struct err *err)
+/* A question as a job, and what that needs until it is submitted. */
+struct question {
+    struct job_spec spec;
+    const struct tier *tier; /* that answers, where it is one alone */
+    struct engine_prompt *prompts[TIER_ROUTE];
+    size_t n_prompts;
+    struct route route;
+};
+
+static void question_free(struct question *q)
 {
-    enum effort effort = ask->effort.set ? ask->effort.value : ask->tier->default_effort;
-    struct reason_ask reason = { .effort = effort, .output_tokens_max = ask->output_tokens_max };
+    for (size_t i = 0; i < q->n_prompts; i++)
+        engine_prompt_unref(q->prompts[i]);
+    q->n_prompts = 0;
+}
+
+static enum err_code open_prompt(struct question *q, const struct engine *engine, const struct ask *ask,
+                                 enum effort effort, struct err *err)
+{
+    json_t *messages = messages_of(ask);
+    struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE, NULL };
+    enum err_code code = engine_prompt_open(&q->prompts[q->n_prompts], engine, &chat, err);
+    json_decref(messages);
+    q->n_prompts += !code;
+    return code;
+}
+
+/* One model after another; false in *routed where the request has too few tokens for that. */
+static enum err_code ask_others(struct question *q, const struct engine *engine, const struct ask *ask,
+                                const struct reason_ask *reason, bool *routed, struct err *err)
+{
+    struct route_ask r = { .own = ask->tier, .engine = engine_info(engine), .ask = *reason };
+    memcpy(r.models, ask->models, sizeof r.models);
+    for (size_t i = 0; i < TIER_ROUTE; i++) {
+        enum err_code code = open_prompt(q, engine, ask, route_effort(ask->models, i), err);
+        if (code)
+            return code;
+        r.prompt_tokens[i] = engine_prompt_tokens(q->prompts[i]);
+    }
+    r.carries =
+        engine_prompt_same(q->prompts[0], q->prompts[2]) && engine_prompt_same(q->prompts[1], q->prompts[2]);
+    *routed = route_plan(&q->route, &r);
+    if (!*routed) {
+        question_free(q);
+        return ERR_OK;
+    }
+    q->spec.plan = route_whole(&q->route, &r);
+    q->spec.route = &q->route;
+    return ERR_OK;
+}
+
+static enum err_code ask_one(struct question *q, const struct engine *engine, const struct ask *ask,
+                             struct reason_ask *reason, struct err *err)
+{
+    reason->effort = ask->effort.set ? ask->effort.value : q->tier->default_effort;
+    enum err_code code = open_prompt(q, engine, ask, reason->effort, err);
+    if (!code)
+        q->spec.plan = reason_plan(q->tier, engine_info(engine), reason, engine_prompt_tokens(q->prompts[0]));
+    return code;
+}
+
+static enum err_code make_spec(struct local *l, const struct ask *ask, struct question *q, struct err *err)
+{
+    struct engine *engine = conductor_engine(l->conductor);
+    struct reason_ask reason = { .effort = ask->effort.value, .output_tokens_max = ask->output_tokens_max };
     reason.temperature.set = ask->temperature.set;
     reason.temperature.value = ask->temperature.value;
     reason.choices = ask->trace ? 2 : 1; /* of several answers each is one line, and they differ */
-    json_t *messages = messages_of(ask);
-    struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE, NULL };
-    struct engine *engine = conductor_engine(l->conductor);
-    *spec = (struct job_spec){ .choices = 1, .summary = SUMMARY_NONE, .question = ask->question };
-    spec->seed = ask->seed.set ? ask->seed.value : rng_os_u64() >> 11;
-    enum err_code code = engine_prompt_open(&spec->prompt, engine, &chat, err);
-    json_decref(messages);
-    if (!code)
-        spec->plan = reason_plan(ask->tier, engine_info(engine), &reason, engine_prompt_tokens(spec->prompt));
+    *q = (struct question){ .tier = ask->tier };
+    q->spec = (struct job_spec){ .choices = 1, .summary = SUMMARY_NONE, .question = ask->question };
+    q->spec.seed = ask->seed.set ? ask->seed.value : rng_os_u64() >> 11;
+    bool routed = false;
+    enum err_code code = ERR_OK;
+    if (ask->tier->thinking == THINKING_ROUTE) {
+        size_t alone = route_direct(ask->models, &reason, ask->effort.set);
+        q->tier = ask->models[alone < TIER_ROUTE ? alone : 0];
+        if (alone == TIER_ROUTE)
+            code = ask_others(q, engine, ask, &reason, &routed, err);
+    }
+    if (!code && !routed)
+        code = ask_one(q, engine, ask, &reason, err);
+    q->spec.prompts = q->prompts;
+    q->spec.n_prompts = q->n_prompts;
+    q->spec.prompt = q->prompts[0];
     return code;
 }
 
@@ -241,7 +326,7 @@ static void put_usage_json(struct json_writer *w, const struct answer *a)
 }
 
 /* The members of a Response object that an answer without a server has, named as there. */
-static void put_json(struct answer *a, const struct ask *ask, const struct job_spec *spec)
+static void put_json(struct answer *a, const struct job_spec *spec)
 {
     static const char *const names[] = { "in_progress", "completed", "incomplete", "failed", "cancelled" };
     struct json_writer w = { .out = &a->json };
@@ -256,7 +341,7 @@ static void put_json(struct answer *a, const struct ask *ask, const struct job_s
     } else {
         jw_null(&w);
     }
-    put_text(&w, "model", ask->model);
+    put_text(&w, "model", a->model);
     jw_key(&w, "output_text");
     jw_string(&w, buf_str(&a->text));
     jw_key(&w, "reasoning");
@@ -289,27 +374,29 @@ enum err_code local_ask(struct local *l, const struct ask *ask, struct ask_sink 
                         struct err *err)
 {
     int64_t start = clock_mono_ms();
-    struct job_spec spec;
-    enum err_code code = make_spec(l, ask, &spec, err);
-    if (code)
+    struct question q;
+    enum err_code code = make_spec(l, ask, &q, err);
+    if (code) {
+        question_free(&q);
         return code;
+    }
     struct hearing *h = mem_zalloc(sizeof *h);
     h->pieces = mailbox_open(PIECES_MAX, sizeof(struct piece));
     h->thinking = ask->thinking;
     h->answer = a;
+    h->tier = q.tier;
     atomic_init(&h->refs, 2);
     uint64_t id;
-    code = job_submit(l->conductor, &spec, (struct job_sink){ .put = job_put, .done = job_done, .ctx = h },
+    code = job_submit(l->conductor, &q.spec, (struct job_sink){ .put = job_put, .done = job_done, .ctx = h },
                       &id, err);
-    engine_prompt_unref(spec.prompt);
+    question_free(&q);
     if (code) {
         unref(h); /* no sink call was or will be made */
     } else {
         hear(l, id, h, sink);
         code = failure(h, err);
         a->elapsed_ms = clock_mono_ms() - start;
-        a->cost = a->input_tokens * ask->tier->price_in + a->output_tokens * ask->tier->price_out;
-        put_json(a, ask, &spec);
+        put_json(a, &q.spec);
     }
     unref(h);
     return code;

@@ -87,7 +87,7 @@ enum {
     X(log_level,           STRING, NULL,          0, 0,          CONFIG_ENGINE_CMDS | CMD_REPLAY | CMD_KEYS | CMD_PROMPTS, "error, warn, info or debug (default: info for serve, warn for the rest)") \
     X(url,                 STRING, NULL,          0, 0,          CMD_ASK | CMD_MODELS | CMD_EXAM, "ask this server instead, as http://127.0.0.1:8080") \
     X(api_key,             STRING, NULL,          0, 0,          CMD_ASK | CMD_MODELS | CMD_EXAM, "key for --url (default: OPENAI_API_KEY)") \
-    X(tier,                STRING, "o3",          0, 0,          CMD_ASK | CMD_EXAM, "model of the API: o3-mini, o3, o3-pro or one of the configuration's own") \
+    X(tier,                STRING, "o3",          0, 0,          CMD_ASK | CMD_EXAM, "model of the API: o3-mini, o3, o3-pro, auto or one of the configuration's own") \
     X(effort,              STRING, NULL,          0, 0,          CMD_ASK | CMD_EXAM, "none, minimal, low, medium, high, xhigh or max") \
     X(instructions,        STRING, NULL,          0, 0,          CMD_ASK, "system message")                                    \
     X(max_tokens,          INT,    "0",           0, 10000000,   CMD_ASK, "most tokens to generate (0: the model's limit)")    \
@@ -129,8 +129,10 @@ enum effort {
 extern const char *const effort_names[EFFORT_COUNT + 1]; /* NULL-terminated, for field tables */
 
 enum { ENDPOINT_RESPONSES = 1, ENDPOINT_CHAT = 2 };
-/* How long a tier thinks: as o3-mini, as o3, as o3-pro. */
-enum thinking { THINKING_SHORT, THINKING_LONG, THINKING_BRANCHES };
+/* How long a tier thinks: as o3-mini, as o3, as o3-pro; or it asks others, until an answer is sure enough. */
+enum thinking { THINKING_SHORT, THINKING_LONG, THINKING_BRANCHES, THINKING_ROUTE };
+#define TIER_ROUTE                                                                                           \
+    3 /* tiers that such a one asks: which tries, which is asked next, which thinks it through */
 
 /* What one effort of a tier may use. */
 struct effort_budget {
@@ -152,6 +154,7 @@ struct tier_list {
 enum trial { TRIAL_SHADOW, TRIAL_OFF, TRIAL_ON };
 enum vote { VOTE_MAJORITY, VOTE_CONFIDENCE };
 
+struct config;
 struct tier {
     const char *name;           /* "o3-pro" */
     const char *const *aliases; /* NULL-terminated; each name and alias also answers to "openai/" + it */
@@ -167,8 +170,14 @@ struct tier {
     int64_t deadline_ms;     /* after which no further line of thought is waited for; 0: none */
     enum vote vote;
     enum trial check, prune;
+    /* Of THINKING_ROUTE. */
+    const char *route[TIER_ROUTE]; /* names; NULL: o3-mini, o3, o3-pro */
+    int64_t
+        confidence_floor; /* thousandths: two answers that agree are enough above it; 0: not measured yet */
 };
-/* The budget of one effort, whole and in bounds: 1 <= min <= max, 1 <= wave. */
+/* The tier that t, of THINKING_ROUTE, asks in that place: 0 to TIER_ROUTE - 1. */
+const struct tier *config_route(const struct config *c, const struct tier *t, size_t i);
+/* The budget of one effort, whole and in bounds: 1 <= min <= max, 1 <= wave. Not of THINKING_ROUTE. */
 struct effort_budget tier_budget(const struct tier *t, enum effort effort);
 
 /* clang-format off */

@@ -52,6 +52,7 @@ enum err_code tier_begin(struct config *c, struct str name, struct tier *out, co
 enum err_code tier_set(struct config *c, struct tier *t, struct str key, const struct str *values, size_t n,
                        bool list, const char *where, struct err *err);
 enum err_code tier_end(struct config *c, const struct tier *t, const char *where, struct err *err);
+enum err_code tiers_check(const struct config *c, struct err *err);
 
 /* --- YAML ------------------------------------------------------------------------------------------ */
 

@@ -276,6 +276,8 @@ enum err_code config_load(struct config *c, unsigned command, int argc, const ch
     if (path)
         code = read_file(c, path, env, err);
     if (!code)
+        code = tiers_check(c, err);
+    if (!code)
         code = apply_env(c, command, env, err);
     if (!code)
         code = apply_flags(c, &flags, err);

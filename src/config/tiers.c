@@ -4,7 +4,7 @@
  * A tier is data. What an effort may use comes from one row of `budgets`, chosen by how the tier thinks, and from the
  * lists that its entry gives in place of it. Prices are kept as whole nano-dollars a token, because 1 $/M tokens is exactly 1000 of
  * them and sums of money must not drift; a price with more than three decimals has no exact form and
- * is refused. `auto` has no row: without its escalation it would be a name for something else.
+ * is refused. `auto` has no budgets and no price: it asks other rows, which it names, and costs what those cost.
  */
 #include "config/config_impl.h"
 
@@ -15,7 +15,7 @@
 
 const char *const effort_names[EFFORT_COUNT + 1] = { "none", "minimal", "low", "medium",
                                                      "high", "xhigh",   "max", NULL };
-static const char *const thinking_names[] = { "short", "long", "branches", NULL };
+static const char *const thinking_names[] = { "short", "long", "branches", "route", NULL };
 static const char *const vote_names[] = { "majority", "confidence", NULL };
 static const char *const trial_names[] = { "shadow", "off", "on", NULL };
 
@@ -26,7 +26,10 @@ static const char *const trial_names[] = { "shadow", "off", "on", NULL };
 static const char *const o3_mini_aliases[] = { "o3-mini-2025-01-31", "o4-mini", "thinkd-mini", NULL };
 static const char *const o3_aliases[] = { "o3-2025-04-16", "thinkd", NULL };
 static const char *const o3_pro_aliases[] = { "o3-pro-2025-06-10", "thinkd-pro", NULL };
+static const char *const auto_aliases[] = { "thinkd-auto", NULL };
 static const char *const no_aliases[] = { NULL };
+static const char *const route_names[TIER_ROUTE] = { "o3-mini", "o3",
+                                                     "o3-pro" }; /* unless an entry says others */
 
 static const struct tier builtin[] = {
     { .name = "o3-mini",
@@ -59,6 +62,15 @@ static const struct tier builtin[] = {
       .context_window = CONTEXT_WINDOW,
       .max_output_tokens = OUTPUT_TOKENS,
       .created = 1749513600 },
+    { .name = "auto",
+      .aliases = auto_aliases,
+      .endpoints = ENDPOINT_RESPONSES | ENDPOINT_CHAT,
+      .default_effort = EFFORT_MEDIUM,
+      .thinking = THINKING_ROUTE,
+      .context_window = CONTEXT_WINDOW,
+      .max_output_tokens = OUTPUT_TOKENS,
+      .check = TRIAL_ON, /* what it costs to distrust a sample is one more */
+      .created = 1764201600 },
 };
 
 /* clang-format off */
@@ -95,6 +107,7 @@ static int pick(const struct tier_list *own, enum effort effort, int otherwise)
 
 struct effort_budget tier_budget(const struct tier *t, enum effort effort)
 {
+    assert(t->thinking != THINKING_ROUTE); /* those that it asks have budgets */
     const struct effort_budget *row = &budgets[t->thinking][effort];
     struct effort_budget b = {
         .think_eighths = pick(&t->think_eighths, effort, row->think_eighths),
@@ -152,6 +165,12 @@ const struct tier *config_tier(const struct config *c, struct str name)
     if (!t && str_starts(name, STR("openai/")))
         t = find(c, str_slice(name, strlen("openai/"), name.len));
     return t;
+}
+
+const struct tier *config_route(const struct config *c, const struct tier *t, size_t i)
+{
+    assert(t->thinking == THINKING_ROUTE && i < TIER_ROUTE);
+    return config_tier(c, str_from(t->route[i] ? t->route[i] : route_names[i]));
 }
 
 static bool is_model_name(struct str name)
@@ -237,11 +256,19 @@ static const char *set_thinking(struct entry *e)
             e->tier->thinking = (enum thinking)i;
             return NULL;
         }
-    return "short, long or branches";
+    return "short, long, branches or route";
 }
 
-/* "2", "0.55", "2.125": dollars for a million tokens, at most three decimals, as nano-dollars a token. */
-static bool price_from(struct str v, int64_t *out)
+static const char *set_route(struct entry *e)
+{
+    for (size_t i = 0; i < e->n && i < TIER_ROUTE; i++)
+        e->tier->route[i] = arena_str(&e->c->arena, e->values[i]).ptr;
+    return e->n == TIER_ROUTE ? NULL
+                              : "three models: the one that tries, the one that is asked next, the last";
+}
+
+/* At most three decimals, as thousandths: "2" dollars for a million tokens are 2000 nano-dollars a token. */
+static bool thousandths_from(struct str v, int64_t *out)
 {
     int64_t nano = 0;
     int decimals = -1; /* -1: before the point */
@@ -260,19 +287,26 @@ static bool price_from(struct str v, int64_t *out)
     for (int i = decimals < 0 ? 0 : decimals; i < 3; i++)
         nano *= 10;
     *out = nano;
-    return nano <= 1000000000; /* a million dollars for a million tokens */
+    return nano <= 1000000000; /* of prices: a million dollars for a million tokens */
 }
 
 static const char price_expected[] = "dollars for a million tokens, 0 to 1000000 with at most three decimals";
 
 static const char *set_price_in(struct entry *e)
 {
-    return price_from(e->values[0], &e->tier->price_in) ? NULL : price_expected;
+    return thousandths_from(e->values[0], &e->tier->price_in) ? NULL : price_expected;
 }
 
 static const char *set_price_out(struct entry *e)
 {
-    return price_from(e->values[0], &e->tier->price_out) ? NULL : price_expected;
+    return thousandths_from(e->values[0], &e->tier->price_out) ? NULL : price_expected;
+}
+
+static const char *set_confidence_floor(struct entry *e)
+{
+    return thousandths_from(e->values[0], &e->tier->confidence_floor)
+               ? NULL
+               : "a number from 0 to 1000000 with at most three decimals";
 }
 
 static const char *set_tokens(struct str v, int64_t *out)
@@ -398,6 +432,8 @@ static const struct tier_key {
     { "endpoints", true, set_endpoints },
     { "default_effort", false, set_effort },
     { "thinking", false, set_thinking },
+    { "route", true, set_route },
+    { "confidence_floor", false, set_confidence_floor },
     { "price_in", false, set_price_in },
     { "price_out", false, set_price_out },
     { "context_window", false, set_context_window },
@@ -479,5 +515,19 @@ enum err_code tier_end(struct config *c, const struct tier *t, const char *where
     if (c->n_tiers == CONFIG_TIERS_MAX)
         return err_set(err, ERR_CONFIG, "models", "%s: more than %d models.", where, CONFIG_TIERS_MAX);
     c->tiers[c->n_tiers++] = *t;
+    return ERR_OK;
+}
+
+/* Once all entries are known: whom a route asks is there, and asks nobody else. */
+enum err_code tiers_check(const struct config *c, struct err *err)
+{
+    for (size_t i = 0; i < c->n_tiers; i++)
+        for (size_t k = 0; c->tiers[i].thinking == THINKING_ROUTE && k < TIER_ROUTE; k++) {
+            const struct tier *asked = config_route(c, &c->tiers[i], k);
+            if (!asked || asked->thinking == THINKING_ROUTE)
+                return err_set(err, ERR_CONFIG, "models", "models: the route of '%s' names '%.64s', %s.",
+                               c->tiers[i].name, c->tiers[i].route[k] ? c->tiers[i].route[k] : route_names[k],
+                               asked ? "which has a route itself" : "which is no model");
+        }
     return ERR_OK;
 }

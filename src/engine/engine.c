@@ -208,6 +208,12 @@ const int32_t *engine_prompt_ids(const struct engine_prompt *p)
     return p->ids.ptr;
 }
 
+bool engine_prompt_same(const struct engine_prompt *a, const struct engine_prompt *b)
+{
+    return a == b || (a->tokens == b->tokens && a->ids.len == b->ids.len && a->raw == b->raw &&
+                      a->ids.len > 0 && memcmp(a->ids.ptr, b->ids.ptr, a->ids.len * sizeof *a->ids.ptr) == 0);
+}
+
 /* --- sequences ------------------------------------------------------------------------------------- */
 
 bool engine_submit(struct engine *e, uint64_t seq, struct engine_prompt *prompt,

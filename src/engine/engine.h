@@ -215,7 +215,8 @@ void engine_prompt_set_salt(struct engine_prompt *p, uint64_t salt);
 struct engine_prompt *engine_prompt_ref(struct engine_prompt *p);
 void engine_prompt_unref(struct engine_prompt *p); /* NULL is fine */
 int64_t engine_prompt_tokens(const struct engine_prompt *p);
-const int32_t *engine_prompt_ids(const struct engine_prompt *p); /* [tokens] */
+const int32_t *engine_prompt_ids(const struct engine_prompt *p);                       /* [tokens] */
+bool engine_prompt_same(const struct engine_prompt *a, const struct engine_prompt *b); /* token by token */
 /* The bytes that a token stands for, half characters as they are; a control token's own spelling. Any thread. */
 struct str engine_token_text(const struct engine *e, int32_t id);
 

@@ -42,10 +42,9 @@
 /* --- jobs ------------------------------------------------------------------------------------------ */
 
 /* Behind each prompt there is as much room as the request's bounds and the context leave. */
-static int64_t tokens_max(const struct job *j, size_t choice)
+static int64_t tokens_max(const struct job *j, int64_t most, const struct engine_prompt *prompt)
 {
-    int64_t most = j->plan.tokens_max;
-    int64_t rest = j->context_max - engine_prompt_tokens(j->prompts[choice / j->view.choices_each]);
+    int64_t rest = j->context_max - engine_prompt_tokens(prompt);
     return j->context_max > 0 && rest < most ? rest : most;
 }
 
@@ -55,23 +54,27 @@ static void take_prompts(struct job *j, const struct job_spec *spec)
     j->prompts = mem_array(j->n_prompts, sizeof(struct engine_prompt *));
     for (size_t i = 0; i < j->n_prompts; i++) {
         j->prompts[i] = engine_prompt_ref(spec->n_prompts ? spec->prompts[i] : spec->prompt);
-        j->view.input_tokens += engine_prompt_tokens(j->prompts[i]);
+        if (!spec->route) /* then only those count that are used */
+            j->view.input_tokens += engine_prompt_tokens(j->prompts[i]);
     }
+}
+
+static void take_plan(struct engine_params *p, const struct plan *plan)
+{
+    p->temperature = plan->temperature;
+    p->top_p = plan->top_p;
+    p->min_p = plan->min_p;
+    p->think_tokens_max = plan->think_tokens_max;
+    p->answer_tokens_min = plan->answer_tokens_min;
 }
 
 static void take_params(struct job *j, const struct job_spec *spec)
 {
-    const struct plan *plan = &spec->plan;
     j->params = (struct engine_params){
         .priority = spec->record && spec->record->background ? ENGINE_BACKGROUND : ENGINE_INTERACTIVE,
         .top_logprobs = spec->logprobs ? spec->top_logprobs : 0,
         .prompt_logprobs = spec->prompt_logprobs,
         .seed = spec->seed,
-        .temperature = plan->temperature,
-        .top_p = plan->top_p,
-        .min_p = plan->min_p,
-        .think_tokens_max = plan->think_tokens_max,
-        .answer_tokens_min = plan->answer_tokens_min,
         .n_stops = spec->n_stops,
         .ignore_eos = spec->ignore_eos,
         .presence_penalty = spec->presence_penalty,
@@ -81,6 +84,7 @@ static void take_params(struct job *j, const struct job_spec *spec)
     };
     j->calls = spec->calls ? calls_ref(spec->calls) : NULL;
     j->json = spec->json;
+    take_plan(&j->params, &spec->plan);
     if (spec->n_biases) {
         struct engine_bias *biases = mem_array(spec->n_biases, sizeof *biases);
         memcpy(biases, spec->biases, spec->n_biases * sizeof *biases);
@@ -107,12 +111,14 @@ static void take_record(struct job *j, const struct job_spec *spec)
 
 static size_t choices_of(const struct job_spec *spec)
 {
+    if (spec->route)
+        return 1;
     return spec->choices * (spec->n_prompts ? spec->n_prompts : 1);
 }
 
 static bool has_lines(const struct job_spec *spec)
 {
-    return spec->plan.lines.max > 1;
+    return spec->route || spec->plan.lines.max > 1;
 }
 
 /* Sequences that the engine may get: one for each choice, or the lines of one. */
@@ -126,6 +132,7 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
     size_t choices = choices_of(spec);
     assert(spec->choices >= 1 && choices <= JOB_CHOICES_MAX);
     assert(!has_lines(spec) || (choices == 1 && !spec->raw));
+    assert(!spec->route || spec->n_prompts == TIER_ROUTE);
     assert(spec->n_stops <= ARRAY_LEN(spec->stops));
     struct job *j = mem_zalloc(sizeof *j);
     j->sink = sink;
@@ -190,6 +197,7 @@ static void job_free(struct job *j)
     log_free(&j->log);
     mem_free(j->name);
     mem_free((void *)j->past.ptr);
+    mem_free(j->route);
     mem_free(j->prompts);
     mem_free(j->items);
     mem_free(j->choices);
@@ -357,17 +365,30 @@ static void refuse_past(struct job *j)
             job_end_choice(j, i, FINISH_CANCELLED, true);
 }
 
+/* The prompt of a run; on a route it is its step's, and so are the settings. */
+static struct engine_prompt *prepare_run(struct job *j, size_t run)
+{
+    const struct plan *plan = &j->plan;
+    size_t at = j->thinker ? 0 : run / j->view.choices_each;
+    if (j->route) {
+        enum route_step step = j->view.trace->lines[run].step;
+        at = route_model(step);
+        plan = &j->route->steps[step].plan;
+        take_plan(&j->params, plan);
+    }
+    /* Choices of one prompt draw apart, as lines of thought do; a prompt's are the same in any company of prompts. */
+    j->params.stream = j->thinker ? run : run % j->view.choices_each;
+    j->params.tokens_max = tokens_max(j, plan->tokens_max, j->prompts[at]);
+    return j->prompts[at];
+}
+
 void conductor_submit(struct conductor *c, struct job *j, size_t run)
 {
     struct buf *past = &j->runs[run].past;
-    size_t choice = j->thinker ? 0 : run;
-    /* Choices of one prompt draw apart, as lines of thought do; a prompt's are the same in any company of prompts. */
-    j->params.stream = j->thinker ? run : run % j->view.choices_each;
-    j->params.tokens_max = tokens_max(j, choice);
+    struct engine_prompt *prompt = prepare_run(j, run);
     j->params.past = (const struct engine_past *)past->ptr;
     j->params.n_past = past->len / sizeof(struct engine_past);
-    bool taken =
-        engine_submit(c->engine, sequence_id(j, run), j->prompts[choice / j->view.choices_each], &j->params);
+    bool taken = engine_submit(c->engine, sequence_id(j, run), prompt, &j->params);
     assert(taken); /* job_submit kept the room, and the engine closes behind the conductor */
     (void)taken;
     buf_free(past);

@@ -348,17 +348,31 @@ void job_hear(struct job *j, size_t choice, const struct heard *h)
         j->choices[choice].confidence = h->confidence;
 }
 
+/* What each prompt's first line found of it. */
+static int64_t cached_of_lines(const struct job *j)
+{
+    const struct reason_trace *t = j->view.trace;
+    int64_t sum = j->figures[0].cached_tokens;
+    for (size_t i = 1; i < t->n_lines; i++)
+        if (t->lines[i].step != t->lines[i - 1].step)
+            sum += j->figures[i].cached_tokens;
+    return sum;
+}
+
 /* What belongs to the answer that is shown is visible; everything else was thinking. Until one is, all of it is. */
 void job_count_lines(struct job *j)
 {
     struct job_choice *c = &j->choices[0];
     c->output_tokens = 0;
-    for (size_t i = 0; i < j->n_runs; i++)
+    memset(j->view.step_output, 0, sizeof j->view.step_output);
+    for (size_t i = 0; i < j->view.trace->n_lines; i++) {
         c->output_tokens += j->figures[i].output_tokens;
+        j->view.step_output[j->view.trace->lines[i].step] += j->figures[i].output_tokens;
+    }
     size_t shown = j->view.trace->shown;
     const struct job_choice *line = shown < j->n_runs ? &j->figures[shown] : NULL;
     c->reasoning_tokens = c->output_tokens - (line ? line->output_tokens - line->reasoning_tokens : 0);
-    c->cached_tokens = j->figures[0].cached_tokens;
+    c->cached_tokens = cached_of_lines(j);
     if (line) {
         c->closed_by_budget = line->closed_by_budget;
         c->confidence = line->confidence;

@@ -79,8 +79,12 @@ struct job_view {
     /* Where the choice has many lines of thought: what became of them, and each one's figures; else NULL. */
     const struct reason_trace *trace;
     const struct job_choice *lines; /* [trace->n_lines] */
-    int top_logprobs;               /* places for alternatives behind each token */
-    struct err err;                 /* JOB_FAILED */
+    /* Where models are asked one after the other, else NULL; and the tokens of each step: its prompt's, 0 where
+     * it was not taken, and what its lines generated. */
+    const struct route *route;
+    int64_t step_input[ROUTE_STEPS], step_output[ROUTE_STEPS];
+    int top_logprobs; /* places for alternatives behind each token */
+    struct err err;   /* JOB_FAILED */
     const struct plan *plan;
     uint64_t seed;
     int64_t started_ms, ended_ms; /* clock_wall_ms; ended_ms 0 while running */
@@ -148,8 +152,10 @@ struct job_spec {
     /* In its place, where there are several: [n_prompts], 0 for prompt alone. */
     struct engine_prompt *const *prompts;
     size_t n_prompts;
-    size_t choices;      /* of each prompt; 1..JOB_CHOICES_MAX in all */
-    struct plan plan;    /* of many lines: one prompt, one choice, not raw */
+    size_t choices;   /* of each prompt; 1..JOB_CHOICES_MAX in all */
+    struct plan plan; /* of many lines: one prompt, one choice, not raw */
+    const struct route
+        *route; /* models that are asked one after the other, with a prompt for each of them; copied */
     struct str question; /* that the prompt ends in, where it is known: how answers to it are compared */
     int64_t context_max; /* tokens of a prompt and what is generated behind it; 0: the engine's bound alone */
     bool raw;            /* text goes on from text: no stages, every token is listed */

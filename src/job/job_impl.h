@@ -125,6 +125,7 @@ struct job {
 
     /* Many lines of thought for one choice (lines.c). */
     struct thinker *thinker;    /* NULL: each choice has one run */
+    struct route *route;        /* NULL: its lines have one prompt and one plan */
     struct job_choice *figures; /* [n_runs] */
     struct account account;
     size_t telling;        /* the line that the summary tells of */

@@ -10,6 +10,9 @@
  * from what was heard alone, and a journal that is heard again brings the same: before the job is live, starts and
  * cancels are only noted, and lines_go makes them true. A deadline is part of what was heard (heard.deadline).
  *
+ * Where models are asked one after the other, their lines follow each other here: line i is run i with stream i whatever
+ * step it is of, so all of the above holds; only its prompt and its settings are the step's (conductor.c).
+ *
  * Lines that need not go on are cancelled and waited for, so that every token they cost is counted.
  *
  * Threads: the conductor's.
@@ -47,11 +50,22 @@ static void tell_of(struct job *j, size_t line)
     j->told = 0;
 }
 
+/* A step's prompt is paid for with its first line. */
+static void count_prompt(struct job *j, size_t line)
+{
+    enum route_step step = j->view.trace->lines[line].step;
+    if (!j->route || j->view.step_input[step])
+        return;
+    j->view.step_input[step] = engine_prompt_tokens(j->prompts[route_model(step)]);
+    j->view.input_tokens += j->view.step_input[step];
+}
+
 static void start_line(struct conductor *c, struct job *j, size_t line)
 {
     assert(!j->runs[line].started);
     j->runs[line].started = true;
     j->running++;
+    count_prompt(j, line);
     if (j->live)
         conductor_submit(c, j, line);
 }
@@ -235,7 +249,14 @@ void lines_hear(struct conductor *c, struct job *j, size_t run, const struct hea
 
 void lines_open(struct job *j, const struct job_spec *spec)
 {
-    j->thinker = thinker_open(&spec->plan, spec->question);
+    if (spec->route) {
+        j->route = mem_alloc(sizeof *j->route);
+        *j->route = *spec->route;
+        j->view.route = j->route;
+        j->thinker = thinker_open_route(j->route, spec->question);
+    } else {
+        j->thinker = thinker_open(&spec->plan, spec->question);
+    }
     j->figures = mem_array(j->n_runs, sizeof *j->figures);
     for (size_t i = 0; i < j->n_runs; i++)
         j->figures[i].confidence = (struct engine_confidence){ 0, 0, NAN, NAN, NAN, NAN, NAN };

@@ -12,13 +12,11 @@
  * so it is greedy. Where several answers are asked for, or many lines vote, they would all be the same one, so they are
  * drawn: temperature 0.8, top-p 0.95, min-p 0.02. A request that rules out any difference has one line.
  */
-#include "reason/reason.h"
+#include "reason/reason_impl.h"
 
 #include <assert.h>
 
-#define ANSWER_TOKENS_RESERVED 256
-#define CLOSING_TOKENS         16 /* about what ends a thought at its cap */
-#define PRUNE_WAVE             8  /* lines that have to end before others can be measured by them */
+#define PRUNE_WAVE 8 /* lines that have to end before others can be measured by them */
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -31,8 +29,7 @@ static int64_t bounded(int64_t n, int64_t bound)
     return bound > 0 && bound < n ? bound : n;
 }
 
-/* Every draw would be the same. */
-static bool is_greedy(const struct reason_ask *ask)
+bool reason_is_greedy(const struct reason_ask *ask)
 {
     return (ask->temperature.set && ask->temperature.value <= 0) || (ask->top_p.set && ask->top_p.value <= 0);
 }
@@ -82,7 +79,7 @@ struct plan reason_plan(const struct tier *tier, const struct engine_info *engin
     int64_t rest = bounded(engine->context, tier->context_window) - prompt_tokens;
     if (rest < 0)
         rest = 0;
-    if (ask->choices > 1 || is_greedy(ask))
+    if (ask->choices > 1 || reason_is_greedy(ask))
         b.branches_min = b.branches_max = b.wave = 1;
     /* One line cannot have more than the context holds; many may, together. */
     int64_t most = rest > INT64_MAX / TIER_BRANCHES_MAX ? INT64_MAX : rest * b.branches_max;

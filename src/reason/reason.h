@@ -3,7 +3,8 @@
  *
  * plan: a tier, an effort and a ceiling become budgets, for one line of thought or for many.
  * answers: what a line concluded, in a form in which equal conclusions are equal bytes.
- * thinker: many lines over one prompt: which are started, when enough agree, whose answer is shown.
+ * routes: which model is asked first, and when its answers are sure enough that no other is.
+ * thinker: many lines of thought: which are started, when enough agree, whose answer is shown.
  * summaries: what is told of thoughts that are not shown.
  *
  * Nothing here runs a sequence or reads a clock: the caller does, and says what came of it. The same words in the same
@@ -60,6 +61,60 @@ struct plan {
 struct plan reason_plan(const struct tier *tier, const struct engine_info *engine,
                         const struct reason_ask *ask, int64_t prompt_tokens);
 
+/* Whether the request leaves no room for chance: every draw would be the same. */
+bool reason_is_greedy(const struct reason_ask *ask);
+
+/* --- one model after another ------------------------------------------------------------------------ */
+
+/* What a line is drawn for. Where one model alone is asked for many lines, all of them are votes. */
+enum route_step { STEP_TRY, STEP_AGAIN, STEP_DRAFT, STEP_VOTE };
+#define ROUTE_STEPS   4
+#define ROUTE_SAMPLES 2                                       /* of STEP_TRY; one more of STEP_AGAIN */
+#define LINES_MAX     (ROUTE_SAMPLES + 1 + TIER_BRANCHES_MAX) /* of one answer */
+extern const char *const route_step_names[];
+
+struct route {
+    struct {
+        const struct tier *tier; /* the configuration's */
+        struct plan plan;
+    } steps[ROUTE_STEPS];
+    int64_t floor; /* of confidence, in thousandths; 0: none was measured */
+    enum trial check;
+    bool carries; /* the samples are draws of the vote's own prompt, and count in it */
+};
+
+struct route_ask {
+    const struct tier *own;                /* of THINKING_ROUTE */
+    const struct tier *models[TIER_ROUTE]; /* that it asks */
+    const struct engine_info *engine;
+    struct reason_ask ask; /* its effort was looked at by route_direct */
+    int64_t prompt_tokens[TIER_ROUTE];
+    bool carries;
+};
+
+/* Which of the models is to answer alone; TIER_ROUTE: they are asked one after the other. models: NULL where the caller
+ * may not use it; SIZE_MAX: it may use none. */
+size_t route_direct(const struct tier *const models[TIER_ROUTE], const struct reason_ask *ask,
+                    bool effort_asked);
+/* Which model a step asks. Each has one prompt, at its effort. */
+size_t route_model(enum route_step step);
+enum effort route_effort(const struct tier *const models[TIER_ROUTE], size_t model);
+/* False: there are too few tokens for all of the steps, and the first model is to answer alone. */
+bool route_plan(struct route *r, const struct route_ask *ask);
+/* What all the steps may use together: as the vote, with the samples among its lines. */
+struct plan route_whole(const struct route *r, const struct route_ask *ask);
+
+/* What a sample came to. */
+struct route_sample {
+    bool sound;         /* it has an answer, and no check speaks against it */
+    bool open;          /* it has answered, and there is nothing to compare */
+    size_t answer;      /* equal numbers are equal answers */
+    int64_t confidence; /* thousandths */
+};
+enum route_next { ROUTE_ACCEPT, ROUTE_AGAIN, ROUTE_DRAFT, ROUTE_VOTE };
+/* After two samples, or three. */
+enum route_next route_rule(const struct route_sample *s, size_t n, int64_t floor);
+
 /* --- answers ---------------------------------------------------------------------------------------- */
 
 enum answer_kind { ANSWER_TEXT, ANSWER_JSON, ANSWER_CALLS };
@@ -110,7 +165,8 @@ enum stop {
     STOP_CANCELLED,
     STOP_LINES_MAX,  /* as many lines as the effort allows */
     STOP_OPEN_ENDED, /* there is nothing to vote on */
-    STOP_FAILED      /* every line of a wave failed */
+    STOP_FAILED,     /* every line of a wave failed */
+    STOP_ACCEPTED    /* the samples agree: nobody else need be asked */
 };
 extern const char *const stop_names[];
 
@@ -135,7 +191,9 @@ struct line_end {
 /* One line as the trace shows it. */
 struct line_trace {
     enum line_state state;
+    enum route_step step;
     bool complete, counted;
+    bool said; /* it came to an answer, whole or not */
     enum answer_form form;
     struct buf answer; /* its words, cut at LINE_ANSWER_MAX */
     struct buf key;
@@ -157,14 +215,14 @@ struct vote_option {
 
 struct reason_trace {
     const struct line_trace *lines;
-    size_t n_lines;                    /* that were started */
+    size_t n_lines;                    /* that were started; the last one's step is the last that was taken */
     const struct vote_option *options; /* the leader first */
     size_t n_options;
-    int counted, abstained;
-    enum stop stop; /* STOP_NONE while it runs */
-    bool voted;     /* the answer shown was voted for; false: a draft was chosen, or nothing */
-    size_t shown;   /* the line, or SIZE_MAX */
-    int prunable;   /* lines */
+    int counted, abstained; /* of the lines that vote: samples are not among them once others do */
+    enum stop stop;         /* STOP_NONE while it runs */
+    bool voted;             /* the answer shown was voted for; false: a draft was chosen, or nothing */
+    size_t shown;           /* the line, or SIZE_MAX */
+    int prunable;           /* lines */
 };
 
 enum thinker_act {
@@ -180,7 +238,9 @@ struct thinker_do {
 
 struct thinker;
 struct thinker *thinker_open(const struct plan *plan, struct str question); /* plan->lines.max > 1 */
-void thinker_close(struct thinker *t);                                      /* NULL is fine */
+/* The same with samples of other models before the vote; each line says of which step it is. route is copied. */
+struct thinker *thinker_open_route(const struct route *route, struct str question);
+void thinker_close(struct thinker *t); /* NULL is fine */
 /* The acts that follow from what was said, one after the other; false: no more for now. The first are there at once. The
  * trace stands as of the act that was given last, so take them all after each thing that is told. */
 bool thinker_next(struct thinker *t, struct thinker_do *out);

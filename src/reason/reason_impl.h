@@ -1,6 +1,7 @@
 /*
  * reason_impl.h - what the files of this folder share: exact fractions, and the votes of many lines.
  *
+ * plan.c     budgets and sampling; route.c: of one model after another
  * ratio.c    fractions in 64 bits, exact or not at all
  * answer.c   where a text says what it concludes; key.c: what that means
  * arith.c    claims of arithmetic in a thought
@@ -13,6 +14,11 @@
 #define THINKD_REASON_IMPL_H
 
 #include "reason/reason.h"
+
+/* --- plan.c -------------------------------------------------------------------------------------------- */
+
+#define ANSWER_TOKENS_RESERVED 256
+#define CLOSING_TOKENS         16 /* about what ends a thought at its cap */
 
 /* --- ratio.c ------------------------------------------------------------------------------------------- */
 

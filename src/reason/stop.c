@@ -22,8 +22,9 @@
 
 #include <assert.h>
 
-const char *const stop_names[] = { NULL,        "lead",      "agreement",  "budget", "deadline",
-                                   "cancelled", "lines_max", "open_ended", "failed", NULL };
+const char *const stop_names[] = { NULL,       "lead",      "agreement", "budget",
+                                   "deadline", "cancelled", "lines_max", "open_ended",
+                                   "failed",   "accepted",  NULL };
 
 __extension__ typedef unsigned __int128 u128;
 

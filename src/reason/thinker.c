@@ -10,6 +10,11 @@
  *                                    -> all counted, more allowed: the next wave
  *                                    -> nothing to vote on: a draft is chosen, no further wave
  *
+ * Before the lines that vote there may be samples of other models (route.c): two, then perhaps a third, which are
+ * counted in the same way, and asked for what they settle when all of them have been. A step that follows begins anew at
+ * its first line (base), with no votes and no drafts; but the samples' votes stay where they were drawn from the very
+ * prompt of the vote.
+ *
  * A line that failed or was pruned counts as one without an answer. When a whole wave has failed there is no point in
  * another, and the answer fails.
  *
@@ -28,20 +33,25 @@
 
 #define DRAFTS_MAX       4 /* of an open question */
 #define PRUNE_VOTERS_MIN 5 /* that stay whatever is pruned */
-#define ACTS_MAX         (3 * TIER_BRANCHES_MAX + 1)
+#define ACTS_MAX         (3 * LINES_MAX + 1)
 
 const char *const line_state_names[] = { "unborn", "running",   "completed", "failed",
                                          "pruned", "cancelled", NULL };
 
 struct thinker {
     struct plan_lines plan;
+    struct route *route; /* NULL: one model alone */
+    enum route_step step;
     struct answer_hints hints;
-    struct line_trace lines[TIER_BRANCHES_MAX];
+    struct line_trace lines[LINES_MAX];
     struct buf texts[DRAFTS_MAX];
     struct votes votes;
-    int started, counted, failed;
-    int judged; /* lines that were counted when the rules were last asked */
-    int first_wave;
+    int started, counted;
+    int base;          /* the first line of those that are counted together */
+    int end;           /* and behind the last that may be among them */
+    int failed;        /* of them, and counted */
+    int judged;        /* lines that were counted when the rules were last asked */
+    int first_wave;    /* behind its last line */
     enum stop closing; /* the next line that ends decides */
     float floor;       /* lower quartile of the first wave; NAN: none */
     struct thinker_do acts[ACTS_MAX];
@@ -57,24 +67,33 @@ static void act(struct thinker *t, enum thinker_act what, size_t line)
 
 static void start_wave(struct thinker *t)
 {
-    int end = t->started + t->plan.wave < t->plan.max ? t->started + t->plan.wave : t->plan.max;
+    int end = t->started + t->plan.wave < t->end ? t->started + t->plan.wave : t->end;
     while (t->started < end) {
         t->lines[t->started].state = LINE_RUNS;
+        t->lines[t->started].step = t->step;
         act(t, THINK_START, (size_t)t->started++);
     }
     t->trace.n_lines = (size_t)t->started;
 }
 
-struct thinker *thinker_open(const struct plan *plan, struct str question)
+static struct thinker *thinker_new(struct str question)
 {
     struct thinker *t = mem_zalloc(sizeof *t);
-    assert(plan->lines.max > 1 && plan->lines.max <= TIER_BRANCHES_MAX && plan->lines.wave >= 1);
-    t->plan = plan->lines;
     t->floor = NAN;
     t->trace = (struct reason_trace){ .lines = t->lines, .options = t->votes.options, .shown = SIZE_MAX };
     answer_hints_read(&t->hints, question);
-    for (size_t i = 0; i < TIER_BRANCHES_MAX; i++)
+    for (size_t i = 0; i < LINES_MAX; i++)
         t->lines[i].confidence = (struct engine_confidence){ 0, 0, NAN, NAN, NAN, NAN, NAN };
+    return t;
+}
+
+struct thinker *thinker_open(const struct plan *plan, struct str question)
+{
+    struct thinker *t = thinker_new(question);
+    assert(plan->lines.max > 1 && plan->lines.max <= TIER_BRANCHES_MAX && plan->lines.wave >= 1);
+    t->step = STEP_VOTE;
+    t->plan = plan->lines;
+    t->end = t->plan.max;
     start_wave(t);
     t->first_wave = t->started;
     return t;
@@ -84,13 +103,14 @@ void thinker_close(struct thinker *t)
 {
     if (!t)
         return;
-    for (size_t i = 0; i < TIER_BRANCHES_MAX; i++) {
+    for (size_t i = 0; i < LINES_MAX; i++) {
         buf_free(&t->lines[i].answer);
         buf_free(&t->lines[i].key);
     }
     for (size_t i = 0; i < DRAFTS_MAX; i++)
         buf_free(&t->texts[i]);
     answer_hints_free(&t->hints);
+    mem_free(t->route);
     mem_free(t);
 }
 
@@ -128,15 +148,16 @@ static size_t choose_draft(const struct thinker *t)
 {
     struct str texts[DRAFTS_MAX];
     size_t lines[DRAFTS_MAX], n = 0;
-    for (size_t i = 0; i < DRAFTS_MAX && i < (size_t)t->started; i++)
+    size_t base = (size_t)t->base, end = (size_t)t->started;
+    for (size_t i = base; i < base + DRAFTS_MAX && i < end; i++)
         if (is_counted_end(t, i) && t->lines[i].complete) {
-            texts[n] = buf_str(&t->texts[i]);
+            texts[n] = buf_str(&t->texts[i - base]);
             lines[n++] = i;
         }
     if (n)
         return lines[drafts_medoid(texts, n)];
     for (int whole = 1; whole >= 0; whole--) /* behind the drafts, then what did not come to its end */
-        for (size_t i = 0; i < (size_t)t->started; i++)
+        for (size_t i = base; i < end; i++)
             if (is_counted_end(t, i) && t->lines[i].complete >= whole)
                 return i;
     return SIZE_MAX;
@@ -158,10 +179,12 @@ static bool has_vote(const struct line_trace *l)
 
 static size_t winner(struct thinker *t)
 {
-    size_t option[TIER_BRANCHES_MAX];
+    size_t option[LINES_MAX];
     if (t->plan.vote == VOTE_CONFIDENCE) {
-        for (size_t i = 0; i < (size_t)t->started; i++)
-            option[i] = t->lines[i].counted && has_vote(&t->lines[i]) ? option_of(t, i) : SIZE_MAX;
+        for (size_t i = 0; i < (size_t)t->started; i++) {
+            bool voted = (int)i >= t->base && t->lines[i].counted && has_vote(&t->lines[i]);
+            option[i] = voted ? option_of(t, i) : SIZE_MAX;
+        }
         votes_weigh(&t->votes, t->lines, (size_t)t->started, option);
         votes_sort(&t->votes);
     }
@@ -173,18 +196,16 @@ static void settle(struct thinker *t, enum stop why)
     bool vote = t->votes.n > 0 && t->votes.options[0].weight > 0;
     t->trace.voted = vote && why != STOP_OPEN_ENDED;
     size_t shown = t->trace.voted ? winner(t) : choose_draft(t);
-    if (shown == SIZE_MAX && t->failed == t->counted)
+    if (shown == SIZE_MAX && t->failed == t->counted - t->base)
         why = STOP_FAILED;
     decide(t, why, shown);
 }
 
 /* --- counting ------------------------------------------------------------------------------------------------ */
 
-static void count(struct thinker *t, size_t line)
+static void count_vote(struct thinker *t, size_t line)
 {
-    struct line_trace *l = &t->lines[line];
-    l->counted = true;
-    t->counted++;
+    const struct line_trace *l = &t->lines[line];
     t->failed += l->state == LINE_FAILED;
     if (has_vote(l)) {
         votes_put(&t->votes, option_of(t, line), line, l->weight, t->lines);
@@ -192,9 +213,21 @@ static void count(struct thinker *t, size_t line)
     } else {
         votes_abstain(&t->votes);
     }
+}
+
+static void show_votes(struct thinker *t)
+{
     t->trace.n_options = t->votes.n;
     t->trace.counted = t->votes.counted;
     t->trace.abstained = t->votes.abstained;
+}
+
+static void count(struct thinker *t, size_t line)
+{
+    t->lines[line].counted = true;
+    t->counted++;
+    count_vote(t, line);
+    show_votes(t);
     act(t, THINK_COUNT, line);
 }
 
@@ -207,12 +240,12 @@ static int compare_floats(const void *x, const void *y)
 /* What later lines are held against, once the first wave has ended. */
 static void measure_first_wave(struct thinker *t)
 {
-    float lowest[TIER_BRANCHES_MAX];
+    float lowest[LINES_MAX];
     size_t n = 0;
-    for (int i = 0; i < t->first_wave; i++)
+    for (int i = t->base; i < t->first_wave; i++)
         if (t->lines[i].state == LINE_ENDED && isfinite(t->lines[i].confidence.lowest_window))
             lowest[n++] = t->lines[i].confidence.lowest_window;
-    if (t->plan.prune == TRIAL_OFF || n < (size_t)t->first_wave)
+    if (t->plan.prune == TRIAL_OFF || n < (size_t)(t->first_wave - t->base))
         return;
     qsort(lowest, n, sizeof *lowest, compare_floats);
     t->floor = lowest[n / 4];
@@ -222,7 +255,7 @@ static void measure_first_wave(struct thinker *t)
 static bool is_open_ended(const struct thinker *t)
 {
     int ended = 0, without = 0;
-    for (int i = 0; i < t->first_wave; i++) {
+    for (int i = t->base; i < t->first_wave; i++) {
         ended += t->lines[i].state == LINE_ENDED;
         without += t->lines[i].state == LINE_ENDED && t->lines[i].form == FORM_NONE;
     }
@@ -242,11 +275,96 @@ static bool has_ended(const struct line_trace *l)
     return l->state == LINE_ENDED || l->state == LINE_FAILED || l->state == LINE_PRUNED;
 }
 
+/* --- steps --------------------------------------------------------------------------------------------------- */
+
+/* A whole vote, or what the checks leave of it. */
+static int weight_of(const struct line_trace *l, enum trial check)
+{
+    return check == TRIAL_ON && l->arith.false_claims ? 1 : VOTE_UNIT;
+}
+
+/* The samples are lines of the vote too: as it weighs them, and as many fewer are to come. */
+static void carry_votes(struct thinker *t)
+{
+    for (int i = 0; i < t->counted; i++) {
+        struct line_trace *l = &t->lines[i];
+        if (l->weight > 0)
+            l->weight = weight_of(l, t->plan.check);
+        count_vote(t, (size_t)i);
+    }
+}
+
+static void open_step(struct thinker *t, enum route_step step)
+{
+    bool goes_on = step == STEP_AGAIN;
+    bool carries =
+        step == STEP_VOTE && t->route->carries && t->route->steps[step].plan.lines.max > t->counted;
+    t->step = step;
+    t->plan = t->route->steps[step].plan.lines;
+    if (step == STEP_TRY)
+        t->plan.max = t->plan.wave = ROUTE_SAMPLES;
+    if (step != STEP_VOTE)
+        t->plan.check = t->route->check;
+    for (; !goes_on && !carries && t->base < t->counted; t->base++)
+        t->lines[t->base].counted = false; /* it is among those that decide no more */
+    t->end = (goes_on ? t->started : t->base) + t->plan.max;
+    if (!goes_on) {
+        t->votes = (struct votes){ 0 };
+        t->failed = 0;
+    }
+    for (size_t i = 0; i < DRAFTS_MAX && !goes_on && !carries; i++)
+        buf_clear(&t->texts[i]);
+    if (carries)
+        carry_votes(t);
+    show_votes(t);
+    start_wave(t);
+    t->first_wave = t->started;
+}
+
+struct thinker *thinker_open_route(const struct route *route, struct str question)
+{
+    struct thinker *t = thinker_new(question);
+    t->route = mem_alloc(sizeof *t->route);
+    *t->route = *route;
+    open_step(t, STEP_TRY);
+    return t;
+}
+
+static struct route_sample sample_of(const struct thinker *t, size_t line)
+{
+    const struct line_trace *l = &t->lines[line];
+    bool ended = l->state == LINE_ENDED;
+    return (struct route_sample){
+        .sound = has_vote(l) && l->weight == VOTE_UNIT,
+        .open = ended && l->form == FORM_NONE && l->said,
+        .answer = has_vote(l) ? option_of(t, line) : SIZE_MAX,
+        .confidence = line_confidence(l) / 1000,
+    };
+}
+
+/* All samples of a step were counted: is that enough, and who is asked if not? */
+static void after_samples(struct thinker *t)
+{
+    struct route_sample samples[ROUTE_SAMPLES + 1];
+    for (size_t i = 0; i < (size_t)t->counted; i++)
+        samples[i] = sample_of(t, i);
+    switch (route_rule(samples, (size_t)t->counted, t->route->floor)) {
+    case ROUTE_ACCEPT: settle(t, STOP_ACCEPTED); break;
+    case ROUTE_AGAIN: open_step(t, STEP_AGAIN); break;
+    case ROUTE_DRAFT: open_step(t, STEP_DRAFT); break;
+    case ROUTE_VOTE: open_step(t, STEP_VOTE); break;
+    }
+}
+
+/* --- going on ------------------------------------------------------------------------------------------------ */
+
 /* What the lines that were counted so far settle. */
 static void judge(struct thinker *t)
 {
     t->judged = t->counted;
-    enum stop why = stop_rule(&t->plan, &t->votes, t->plan.max - t->counted);
+    if (t->step != STEP_VOTE)
+        return; /* of samples nothing is asked before all are there */
+    enum stop why = stop_rule(&t->plan, &t->votes, t->end - t->counted);
     if (why)
         settle(t, why);
     else if (t->counted == t->first_wave)
@@ -255,9 +373,13 @@ static void judge(struct thinker *t)
 
 static void after_wave(struct thinker *t)
 {
-    if (t->failed == t->counted)
+    if (t->failed == t->counted - t->base)
         settle(t, STOP_FAILED);
-    else if (t->started == t->plan.max)
+    else if (t->step == STEP_DRAFT)
+        settle(t, STOP_OPEN_ENDED);
+    else if (t->step != STEP_VOTE)
+        after_samples(t);
+    else if (t->started == t->end)
         settle(t, t->plan.cut ? STOP_BUDGET : STOP_LINES_MAX);
     else
         start_wave(t);
@@ -266,7 +388,7 @@ static void after_wave(struct thinker *t)
 static bool is_one(const struct thinker *t, enum line_state state)
 {
     bool any = false;
-    for (int i = 0; i < t->started; i++)
+    for (int i = t->base; i < t->started; i++)
         any |= t->lines[i].state == state;
     return any;
 }
@@ -276,7 +398,7 @@ static bool close_step(struct thinker *t)
 {
     if (!is_one(t, LINE_ENDED) && is_one(t, LINE_RUNS))
         return false;
-    for (int i = 0; i < t->started; i++)
+    for (int i = t->base; i < t->started; i++)
         if (!t->lines[i].counted && has_ended(&t->lines[i])) {
             count(t, (size_t)i);
             return true;
@@ -318,6 +440,7 @@ static void take_answer(struct thinker *t, size_t line, const struct line_end *e
 {
     struct line_trace *l = &t->lines[line];
     struct str found = { 0 };
+    l->said = end->answer.len > 0;
     if (end->complete) /* half an answer is another answer */
         l->form = answer_find(end->answer, end->kind, &t->hints, &found, &l->key);
     found = str_slice(found, 0, LINE_ANSWER_MAX);
@@ -325,10 +448,10 @@ static void take_answer(struct thinker *t, size_t line, const struct line_end *e
     l->weight = end->invalid || l->form == FORM_NONE ? 0 : VOTE_UNIT;
     if (t->plan.check != TRIAL_OFF)
         l->arith = arith_check(end->thought);
-    if (t->plan.check == TRIAL_ON && l->arith.false_claims)
-        l->weight /= VOTE_UNIT;
-    if (line < DRAFTS_MAX)
-        buf_put_str(&t->texts[line], end->answer);
+    if (l->weight)
+        l->weight = weight_of(l, t->plan.check);
+    if (line < (size_t)t->base + DRAFTS_MAX)
+        buf_put_str(&t->texts[line - (size_t)t->base], end->answer);
 }
 
 void thinker_ended(struct thinker *t, size_t line, const struct line_end *end)
@@ -360,7 +483,7 @@ void thinker_cancelled(struct thinker *t, size_t line)
 static int voters_left(const struct thinker *t)
 {
     int n = 0;
-    for (int i = 0; i < t->started; i++)
+    for (int i = t->base; i < t->started; i++)
         n += t->lines[i].state == LINE_ENDED || t->lines[i].state == LINE_RUNS;
     return n;
 }

@@ -31,7 +31,7 @@ static bool is_better(const struct line_trace *lines, size_t line, size_t than)
 
 void votes_put(struct votes *v, size_t at, size_t line, int weight, const struct line_trace *lines)
 {
-    assert(at <= v->n && line < TIER_BRANCHES_MAX);
+    assert(at <= v->n && at < TIER_BRANCHES_MAX && line < LINES_MAX);
     struct vote_option *o = &v->options[at];
     if (at == v->n) {
         *o = (struct vote_option){ .first = line, .best = line };

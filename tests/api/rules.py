@@ -23,7 +23,7 @@ RESPONSE = {
     "text": {"format": {"type": "<re:^(text|json_object|json_schema)$>"}, "verbosity": "<re:^(low|medium|high)$>"}, "tool_choice": "<any>", "tools": ["<...>"],
     "truncation": "<re:^(auto|disabled)$>", "conversation": "<any>", "usage": "<any>", "service_tier": "<string>", "metadata": {},
     "safety_identifier": "<any>", "prompt_cache_key": "<any>",
-    "thinkd": {"<only>": True, "cost": "<any>", "route": ["<string>"], "budget": {"allowed": "<int>", "used": "<int>"},
+    "thinkd": {"<only>": True, "cost": "<any>", "route": "<any>", "budget": {"allowed": "<int>", "used": "<int>"},
                "effort": "<string>", "seed": "<int>", "inactive_tools": ["<...>"], "omitted_keywords": ["<...>"], "confidence": ["<...>"],
                "consensus": "<any>"},
 }
@@ -38,6 +38,10 @@ LINE = {
     "complete": "<bool>", "counted": "<bool>", "form": "<any>", "answer": "<any>", "weight": "<number>",
     "arithmetic": {"claims": "<int>", "false": "<int>"}, "prunable_after": "<any>", "output_tokens": "<int>",
     "thinking_tokens": "<int>", "closed_by_budget": "<bool>", "confidence": "<any>",
+}
+STEP = {
+    "<only>": True, "step": "<re:^(try|again|draft|vote)$>", "model": "<string>", "effort": "<string>", "input_tokens": "<int>",
+    "output_tokens": "<int>", "input": "<int>", "output": "<int>", "total": "<int>",
 }
 MESSAGE = {
     "<only>": True, "type": "message", "id": "<id:msg_>", "role": "assistant",
@@ -135,9 +139,23 @@ def item(i, at="item"):
         tokens(part["logprobs"], part["text"], f"{at}.logprobs")
 
 
+def steps(thinkd, tokens_in, tokens_out):
+    """Where models were asked one after the other: what they cost is what the answer does."""
+    cost = thinkd["cost"]
+    for step in cost["steps"]:
+        expect(STEP, step, "thinkd.cost.steps")
+    if thinkd["route"] != [step["model"] for step in cost["steps"]]:
+        raise Broken(f"the route is not that of the costs: {thinkd}")
+    sums = [sum(s[k] for s in cost["steps"]) for k in ("input_tokens", "output_tokens", "input", "output", "total")]
+    if sums != [tokens_in, tokens_out, cost["input"], cost["output"], cost["total"]]:
+        raise Broken(f"the steps do not add up: {sums}, {cost}")
+
+
 def money(thinkd, tokens_in, tokens_out):
     cost = thinkd["cost"]
-    if cost["input"] != tokens_in * cost["price"]["input"] or cost["output"] != tokens_out * cost["price"]["output"]:
+    if "steps" in cost:
+        steps(thinkd, tokens_in, tokens_out)
+    elif cost["input"] != tokens_in * cost["price"]["input"] or cost["output"] != tokens_out * cost["price"]["output"]:
         raise Broken(f"cost is not tokens times price: {cost}")
     if cost["total"] != cost["input"] + cost["output"]:
         raise Broken(f"cost does not add up: {cost}")
@@ -149,7 +167,8 @@ def trace(t, usage):
     """Every token of every line is in the usage, every counted line has voted or abstained."""
     expect(TRACE, t, "thinkd.trace")
     for n, line in enumerate(t["lines"]):
-        expect({**LINE, "index": n, "stream": n}, line, f"thinkd.trace.lines[{n}]")
+        asked = {"step": "<string>", "model": "<string>"} if "step" in line else {}
+        expect({**LINE, **asked, "index": n, "stream": n}, line, f"thinkd.trace.lines[{n}]")
         expect(CONFIDENCE, line["confidence"], f"thinkd.trace.lines[{n}].confidence")
     reasoning = usage["output_tokens_details"]["reasoning_tokens"]
     sums = {

@@ -37,8 +37,9 @@ static void names_and_aliases_find_their_row(void **state)
         { "o3-pro", "o3-pro" },
         { "openai/o3-pro-2025-06-10", "o3-pro" },
         { "thinkd-pro", "o3-pro" },
-        { "auto", NULL },
-        { "thinkd-auto", NULL },
+        { "auto", "auto" },
+        { "thinkd-auto", "auto" },
+        { "openai/auto", "auto" },
         { "", NULL },
         { "openai/", NULL },
         { "openai/openai/o3", NULL },
@@ -78,7 +79,7 @@ static void the_file_changes_and_adds(void **state)
              "    price_out: 12\n"
              "    context_window: 4096\n"
              "    max_output_tokens: 1024\n");
-    assert_int_equal(4, c.n_tiers);
+    assert_int_equal(5, c.n_tiers);
     const struct tier *o3 = config_tier(&c, STR("thinkd"));
     assert_int_equal(125, o3->price_in);
     assert_int_equal(8000, o3->price_out); /* what the entry leaves out stays */
@@ -94,6 +95,46 @@ static void the_file_changes_and_adds(void **state)
     assert_true(mini->created > 1700000000);
     assert_null(config_tier(&c, STR("thinkd-mini")));
     config_free(&c);
+}
+
+static void a_route_asks_models_that_are_there(void **state)
+{
+    (void)state;
+    struct config c;
+    load(&c, "models:\n"
+             "  - name: quick\n"
+             "    thinking: short\n"
+             "  - name: auto\n"
+             "    route: [quick, thinkd, o3-pro]\n"
+             "    confidence_floor: 13.25\n"
+             "    check: shadow\n");
+    const struct tier *t = config_tier(&c, STR("thinkd-auto"));
+    static const char *const names[] = { "quick", "o3", "o3-pro" };
+    for (size_t i = 0; i < TIER_ROUTE; i++)
+        assert_string_equal(names[i], config_route(&c, t, i)->name);
+    assert_int_equal(13250, t->confidence_floor);
+    assert_int_equal(TRIAL_SHADOW, t->check);
+    config_free(&c);
+    load(&c, "models: [{name: cascade, thinking: route}]\n");
+    assert_string_equal("o3-pro", config_route(&c, config_tier(&c, STR("cascade")), 2)->name);
+    config_free(&c);
+    static const char *const bad[] = { "route: [o3, o3-pro]",
+                                       "route: [o3, o3, o3, o3]",
+                                       "route: [o3-mini, o3, gone]",
+                                       "route: [o3-mini, auto, o3]",
+                                       "confidence_floor: 1.0001",
+                                       "confidence_floor: -1",
+                                       "route: o3" };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char text[96], path[256];
+        struct err err = { 0 };
+        snprintf(text, sizeof text, "models: [{name: auto, %s}]\n", bad[i]);
+        snprintf(path, sizeof path, "%s/tiers.yaml", test_tmpdir());
+        assert_int_equal(ERR_OK, file_write(path, str_from(text), NULL));
+        const char *args[] = { "--config", path };
+        assert_int_equal(ERR_CONFIG, config_load(&c, CMD_ASK, 2, args, NULL, &err));
+        config_free(&c);
+    }
 }
 
 static void prices_are_exact(void **state)
@@ -193,10 +234,8 @@ static void efforts_have_names(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(names_and_aliases_find_their_row),
-    cmocka_unit_test(the_file_changes_and_adds),
-    cmocka_unit_test(prices_are_exact),
-    cmocka_unit_test(an_entry_has_its_own_lines),
-    cmocka_unit_test(efforts_have_names),
+    cmocka_unit_test(names_and_aliases_find_their_row),   cmocka_unit_test(the_file_changes_and_adds),
+    cmocka_unit_test(a_route_asks_models_that_are_there), cmocka_unit_test(prices_are_exact),
+    cmocka_unit_test(an_entry_has_its_own_lines),         cmocka_unit_test(efforts_have_names),
 };
 TEST_GROUP(config_tiers, tests)

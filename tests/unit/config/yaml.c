@@ -63,7 +63,7 @@ static void nothing_is_fine(void **state)
         struct err err = { 0 };
         if (load(&c, texts[i], &err))
             fail_msg("%s: %s", texts[i], err.message);
-        assert_int_equal(3, c.n_tiers);
+        assert_int_equal(4, c.n_tiers);
         config_free(&c);
     }
 }
@@ -116,7 +116,7 @@ static const struct bad_file {
                                                       "a million tokens, 0 to 1000000 with at most three "
                                                       "decimals." },
     { "models:\n  - name: x\n    thinking: deep\n",
-      "thinkd.yaml:3: models: thinking: expected short, long or branches." },
+      "thinkd.yaml:3: models: thinking: expected short, long, branches or route." },
     { "models:\n  - name: x\n    endpoints: []\n",
       "thinkd.yaml:3: models: endpoints: expected a list out of responses and chat." },
     { "models:\n  - name: x\n    default_effort: [low]\n",
