@@ -328,7 +328,8 @@ static void put_usage_json(struct json_writer *w, const struct answer *a)
 /* The members of a Response object that an answer without a server has, named as there. */
 static void put_json(struct answer *a, const struct job_spec *spec)
 {
-    static const char *const names[] = { "in_progress", "completed", "incomplete", "failed", "cancelled" };
+    static const char *const names[] = { "queued",     "in_progress", "completed",
+                                         "incomplete", "failed",      "cancelled" };
     struct json_writer w = { .out = &a->json };
     jw_begin_object(&w);
     put_text(&w, "object", "response");

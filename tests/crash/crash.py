@@ -35,7 +35,8 @@ QUESTIONS = [
     "What is 9041 - 3877?", "What is (12 + 7) * 3 - 8?",
 ]
 LINES = range(len(QUESTIONS), len(QUESTIONS) + 2) # these kinds ask o3-pro
-KINDS = len(QUESTIONS) + len(LINES)
+ROUTES = range(LINES.stop, LINES.stop + 2) # and these auto
+KINDS = ROUTES.stop
 TERMINAL = ("completed", "incomplete", "failed", "cancelled")
 
 
@@ -106,6 +107,9 @@ def request(kind, seed):
     if kind in LINES: # the gcd and the equation, in many lines of thought
         return {"model": "o3-pro", "input": QUESTIONS[3 - LINES.index(kind)], "background": True, "seed": seed,
                 "reasoning": {"effort": "medium", "summary": "auto"}, "include": ["thinkd.trace"]}
+    if kind in ROUTES: # a product and the gcd, of one model after another
+        return {"model": "auto", "input": QUESTIONS[1 + 2 * ROUTES.index(kind)], "background": True, "seed": seed,
+                "reasoning": {"summary": "auto"}, "include": ["thinkd.trace"]}
     return {"model": "o3", "input": QUESTIONS[kind], "background": True, "temperature": 1, "seed": seed,
             "reasoning": {"effort": "high", "summary": "detailed"}}
 
@@ -118,6 +122,7 @@ def shown(response):
     trace = response["thinkd"].get("trace")
     if trace:
         usage = {k: trace[k] for k in ("stop_reason", "shown", "started", "counted", "votes")}
+        usage["route"] = response["thinkd"]["route"]
     return {"status": response["status"], "output": output, "output_text": response["output_text"], "usage": usage}
 
 

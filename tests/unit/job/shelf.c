@@ -116,8 +116,13 @@ static enum err_code submit(struct shelf *s, const struct store_job *row, struct
     char *message;
     struct arena arena = { 0 };
     size_t choices = strtoul(arena_str(&arena, row->request).ptr, &message, 10);
-    struct job_spec spec = choices ? watch_spec(s->c, message + 1, EFFORT_LOW, 0)
-                                   : watch_spec_lines(s->c, message + 1, EFFORT_HIGH, 0);
+    struct watch_route route;
+    struct job_spec spec;
+    if (choices == SHELF_ROUTE)
+        spec = watch_spec_route(s->c, message + 1, 0, false, &route);
+    else
+        spec = choices ? watch_spec(s->c, message + 1, EFFORT_LOW, 0)
+                       : watch_spec_lines(s->c, message + 1, EFFORT_HIGH, 0);
     struct job_record record = {
         .name = row->id, .background = true, .events = row->events, .journal = journal
     };
@@ -128,7 +133,7 @@ static enum err_code submit(struct shelf *s, const struct store_job *row, struct
     if (strstr(message, "<tool_call>"))
         watch_add_calls(&spec, "plain");
     spec.record = &record;
-    spec.choices = choices ? choices : 1;
+    spec.choices = choices && choices != SHELF_ROUTE ? choices : 1;
     spec.summary = SUMMARY_DETAILED;
     spec.seed = 7;
     spec.plan.temperature = 1;

@@ -33,6 +33,7 @@ void shelf_reopen(struct shelf *s); /* as another process would, behind a close 
 void shelf_free(struct shelf *s);
 
 /* Reserves, writes the row with its first two events, announces. */
+#define SHELF_ROUTE 999 /* in place of choices: models asked one after the other; 0: many lines of one */
 void shelf_accept(struct shelf *s, const char *name, size_t choices, const char *message);
 void shelf_gate(struct shelf *s, bool gated);
 void shelf_wait_gated(struct shelf *s); /* until the reviver waits */

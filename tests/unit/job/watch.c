@@ -6,6 +6,7 @@
 #include "grammar/grammar.h"
 #include "test.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -329,6 +330,37 @@ void watch_drop_calls(struct job_spec *spec)
 {
     calls_unref(spec->calls);
     grammar_unref(spec->grammar);
+}
+
+struct job_spec watch_spec_route(struct conductor *c, const char *message, int64_t output_tokens_max,
+                                 bool carries, struct watch_route *at)
+{
+    static const struct tier mini = { .name = "mini", .thinking = THINKING_SHORT };
+    static const struct tier o3 = { .name = "o3", .thinking = THINKING_LONG };
+    static const struct tier pro = { .name = "pro",
+                                     .thinking = THINKING_BRANCHES,
+                                     .default_effort = EFFORT_HIGH };
+    static const struct tier own = { .name = "auto",
+                                     .thinking = THINKING_ROUTE,
+                                     .max_output_tokens = 100000 };
+    struct job_spec spec = watch_spec(c, message, EFFORT_LOW, 0);
+    struct route_ask ask = { .own = &own,
+                             .models = { &mini, &o3, &pro },
+                             .engine = engine_info(conductor_engine(c)),
+                             .ask = { .output_tokens_max = output_tokens_max },
+                             .carries = carries };
+    for (size_t i = 0; i < TIER_ROUTE; i++) {
+        ask.prompt_tokens[i] = engine_prompt_tokens(spec.prompt);
+        at->prompts[i] = spec.prompt;
+    }
+    if (!route_plan(&at->route, &ask))
+        fail_msg("%" PRId64 " tokens are too few for a route.", output_tokens_max);
+    spec.prompts = at->prompts;
+    spec.n_prompts = TIER_ROUTE;
+    spec.route = &at->route;
+    spec.plan = route_whole(&at->route, &ask);
+    spec.question = str_from(message);
+    return spec;
 }
 
 struct job_spec watch_spec_text(struct conductor *c, const char *text, int64_t tokens_max)

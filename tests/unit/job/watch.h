@@ -63,6 +63,13 @@ struct job_spec watch_spec_lines(struct conductor *c, const char *message, enum 
 /* The same with a function f, of any arguments, and a custom tool say, in that form; watch_drop_calls ends it. */
 void watch_add_calls(struct job_spec *spec, const char *form);
 void watch_drop_calls(struct job_spec *spec);
+/* The same asked of one model after the other, as auto does; at holds what the spec points to, until it is submitted. */
+struct watch_route {
+    struct route route;
+    struct engine_prompt *prompts[TIER_ROUTE]; /* all the same */
+};
+struct job_spec watch_spec_route(struct conductor *c, const char *message, int64_t output_tokens_max,
+                                 bool carries, struct watch_route *at);
 enum err_code watch_submit(struct watch *w, struct conductor *c, const struct job_spec *spec,
                            struct err *err);
 struct job_sink watch_silent(void); /* of jobs that nobody looks at */
