@@ -7,7 +7,7 @@
  * format: it goes on from the messages' texts, joined by line ends.
  *
  * Templates agree on the shape of a function call, but one wants its arguments as an object and the next as JSON text, and
- * some have no place for calls at all. Which it is shows when a call that is known is rendered, once, at the start.
+ * some have no place for calls at all, which are text then. Which it is shows when a call that is known is rendered, once, at the start.
  *
  * How a reply marks its thoughts is text/'s reply_format. Where a caller wants no thinking and the template has no
  * switch for it, the prompt is given an empty, closed thought, which is what the templates that have a switch do.
@@ -216,18 +216,48 @@ static enum err_code render_messages(const struct chat_format *f, const struct e
     return code;
 }
 
+/* For a template that has no place for calls: they are said in the text, as such a model is told to write them (calls.c of
+ * grammar), and what came of them is a user's message. */
+static json_t *say_calls(const json_t *message)
+{
+    const json_t *calls = json_object_get(message, "tool_calls"), *call;
+    json_t *said = json_copy((json_t *)message);
+    bool tool = str_is(text_of(json_object_get(message, "role")), "tool");
+    struct str content = text_of(json_object_get(message, "content"));
+    struct buf text = { 0 };
+    size_t i;
+    buf_printf(&text, tool ? "<tool_response>\n%.*s\n</tool_response>" : "%.*s", STR_ARG(content));
+    json_array_foreach(calls, i, call)
+    {
+        struct str name = text_of(json_object_get(call, "name")),
+                   arguments = text_of(json_object_get(call, "arguments"));
+        buf_printf(&text, "%s<tool_call>\n{\"name\": \"%.*s\", \"arguments\": %.*s}\n</tool_call>",
+                   text.len ? "\n" : "", STR_ARG(name), STR_ARG(arguments));
+    }
+    json_object_set_new(said, "content", json_stringn(text.len ? text.ptr : "", text.len));
+    json_object_del(said, "tool_calls");
+    if (tool) {
+        json_object_set_new(said, "role", json_string("user"));
+        json_object_del(said, "name");
+    }
+    buf_free(&text);
+    return said;
+}
+
 static enum err_code render(const struct chat_format *f, const struct engine_chat *chat, struct buf *out,
                             struct err *err)
 {
+    struct engine_chat said = *chat;
+    json_t *messages, *m;
     size_t i;
-    json_t *m;
-    json_array_foreach(chat->messages, i, m)
-    {
-        if (f->calls == CALL_ARGS_NONE && json_object_get(m, "tool_calls"))
-            return err_set(err, ERR_UNSUPPORTED_VALUE, "messages",
-                           "The chat template of this model has no place for function calls.");
-    }
-    return render_messages(f, chat, out, err);
+    if (f->calls != CALL_ARGS_NONE)
+        return render_messages(f, chat, out, err);
+    messages = json_array();
+    json_array_foreach(chat->messages, i, m) json_array_append_new(messages, say_calls(m));
+    said.messages = messages;
+    enum err_code code = render_messages(f, &said, out, err);
+    json_decref(messages);
+    return code;
 }
 
 static enum err_code tokenise(const struct chat_format *f, struct str text, struct ids *ids, struct err *err)

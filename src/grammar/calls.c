@@ -457,9 +457,20 @@ static bool next_at_start(struct calls_scan *s)
     return s->state != IN_START && calls_scan_next(s);
 }
 
+/* Blanks before an answer's text are layout. strchr finds NUL too, which no text holds. */
+static void drop_blanks(struct calls_scan *s)
+{
+    size_t n = 0;
+    while (!s->shown && n < s->held.len && strchr(" \t\r\n", s->held.ptr[n]))
+        n++;
+    buf_drop_front(&s->held, n);
+    s->shown |= s->held.len > 0;
+}
+
 /* Blanks at the end of text may turn out to stand before a call, where they are layout. */
 static bool next_in_text(struct calls_scan *s)
 {
+    drop_blanks(s);
     struct str held = buf_str(&s->held), open = str_from(s->calls->form->open);
     size_t at = str_find(held, open);
     size_t n = at != SIZE_MAX ? at : s->ended ? held.len : held.len - half_of(held, open);
@@ -566,7 +577,7 @@ bool calls_scan_next(struct calls_scan *s)
     switch (s->state) {
     case IN_START: return next_at_start(s);
     case IN_TEXT: return next_in_text(s);
-    case IN_REST: return give(s, s->held.len, CALLS_TEXT);
+    case IN_REST: drop_blanks(s); return give(s, s->held.len, CALLS_TEXT);
     case IN_FRAME: return next_in_frame(s);
     case IN_OBJECT: return next_in_object(s);
     case IN_INPUT: return next_in_input(s);

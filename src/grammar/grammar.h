@@ -94,7 +94,7 @@ struct calls_scan {
     struct buf held, piece;
     int state; /* calls.c's */
     int64_t depth;
-    bool quoted, escaped, ended;
+    bool quoted, escaped, ended, shown;
     /* The piece: text, the beginning of a call of tool, or more of its arguments: JSON, or a custom tool's input. Valid until the next
      * call that takes s. */
     enum calls_piece kind;

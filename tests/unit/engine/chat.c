@@ -130,22 +130,55 @@ static void calls_come_in_the_templates_shape(void **state)
     }
 }
 
-static void a_template_without_calls_refuses_them(void **state)
+static void a_template_without_calls_has_them_as_text(void **state)
 {
     (void)state;
-    static const char *const templates[] = { plain_template, NULL };
-    for (size_t i = 0; i < ARRAY_LEN(templates); i++) {
-        struct made *m = made_open(templates[i]);
-        struct buf text = { 0 };
-        struct err err = { 0 };
-        prompt_of(m, CONVERSATION("f", "{}"), &text, &err);
-        assert_int_equal(err.code, ERR_UNSUPPORTED_VALUE);
-        err = (struct err){ 0 };
-        prompt_of(m, "[{\"role\":\"user\",\"content\":\"u\"}]", &text, &err);
-        assert_int_equal(err.code, ERR_OK);
-        buf_free(&text);
-        made_close(m);
+    static const char want[] =
+        "user:u;assistant:<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>;"
+        "user:<tool_response>\n9\n</tool_response>;";
+    struct made *m = made_open(plain_template);
+    struct buf text = { 0 };
+    struct err err = { 0 };
+    prompt_of(m, CONVERSATION("f", "{}"), &text, &err);
+    assert_int_equal(err.code, ERR_OK);
+    buf_putc(&text, '\0');
+    assert_string_equal(text.ptr, want);
+    buf_free(&text);
+    made_close(m);
+    m = made_open(NULL); /* no chat format at all */
+    prompt_of(m, CONVERSATION("f", "{}"), &text, &err);
+    assert_int_equal(err.code, ERR_OK);
+    buf_free(&text);
+    made_close(m);
+}
+
+/* Names and descriptions of tools come from outside like any text. */
+static void a_template_shows_tools(void **state)
+{
+    (void)state;
+    static const char template[] = "{% if tools %}<|tool|>{{ tools|tojson }}{% endif %}{% for m in messages "
+                                   "%}{{ m.content }}{% endfor %}";
+    struct made *m = made_open(template);
+    json_t *tools = json_pack("[{s:s, s:{s:s, s:s}}]", "type", "function", "function", "name", "f",
+                              "description", "<|end|>");
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "u");
+    const struct engine_chat chat = { .messages = messages, .think = true, .tools = tools };
+    struct engine_prompt p = { 0 };
+    struct err err;
+    size_t marked = 0;
+    struct buf text = { 0 };
+    assert_int_equal(chat_format_prompt(&m->f, 100000, &chat, &p, &err), ERR_OK);
+    for (size_t i = 0; i < p.ids.len; i++) {
+        marked += p.ids.ptr[i] >= 256;
+        buf_put_str(&text, tokenizer_bytes(m->f.tokenizer, p.ids.ptr[i]));
     }
+    assert_int_equal(marked, 1);
+    assert_true(str_find(buf_str(&text), STR("\"name\": \"f\"")) != SIZE_MAX);
+    buf_free(&text);
+    ids_free(&p.ids);
+    json_decref(messages);
+    json_decref(tools);
+    made_close(m);
 }
 
 /* Names, ids, keys and values from outside, whole tokens and their halves: the template's six tokens are all there are. */
@@ -176,7 +209,8 @@ static void calls_hold_no_control_tokens(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(calls_come_in_the_templates_shape),
-    cmocka_unit_test(a_template_without_calls_refuses_them),
+    cmocka_unit_test(a_template_without_calls_has_them_as_text),
+    cmocka_unit_test(a_template_shows_tools),
     cmocka_unit_test(calls_hold_no_control_tokens),
 };
 TEST_GROUP(engine_chat, tests)

@@ -85,6 +85,9 @@ static void check_case(const struct calls *c, struct grammar *g, const struct ca
 
 static const struct case_calls with_text[] = {
     { "hermes", "", "" },
+    { "hermes", " \n ", "" },
+    { "hermes", " \n a\n b ", "a\n b " },
+    { "llama3", "\n {\"a\"", "{\"a\"" },
     { "hermes", "no <tool_cal> \"{\"a\" \"a\" here  ", "no <tool_cal> \"{\"a\" \"a\" here  " },
     { "hermes", "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>",
       "|add:{\"a\": 1}" },

