@@ -342,6 +342,16 @@ def a_tool_is_called_where_one_must_be():
     assert all(i.get("name") != "g" for i in hidden["output"]), hidden["output"]
 
 
+def a_connection_goes_on_from_a_call():
+    socket = Socket(URL)
+    first = turn(socket, store=False, input=CALLED, tools=[WEATHER])
+    call = [i for i in first["output"] if i["type"] == "function_call"][0]
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "9 degrees"}
+    second = turn(socket, store=False, input=[output], previous_response_id=first["id"], tools=[WEATHER])
+    assert text_of(second) == "9 degrees", second["output"]
+    socket.close()
+
+
 def one_call_where_they_are_not_parallel():
     tools = [{"type": "function", "name": "f", "description": None, "parameters": None, "strict": False}]
     spelled = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
@@ -550,7 +560,7 @@ OFFICIAL = (
 OURS = [
     bodies_are_json_both_ways, an_error_while_streaming_is_followed_by_failed, an_incomplete_item_is_the_last_one,
     every_item_has_id_type_and_status, nothing_is_truncated_unless_allowed, the_order_is_previous_input_previous_output_input,
-    no_tool_is_called_where_none_may_be, a_tool_is_called_where_one_must_be, one_call_where_they_are_not_parallel, calls_and_their_outputs_are_history, a_call_without_output_is_refused,
+    no_tool_is_called_where_none_may_be, a_tool_is_called_where_one_must_be, a_connection_goes_on_from_a_call, one_call_where_they_are_not_parallel, calls_and_their_outputs_are_history, a_call_without_output_is_refused,
     calls_survive_truncation, calls_survive_compaction, sealed_reasoning_comes_back, sealed_reasoning_is_streamed_as_it_is_replied,
     without_include_nothing_is_sealed, sealed_reasoning_of_others_is_refused, fields_of_http_do_nothing_on_a_socket,
     what_is_no_request_is_an_error_and_the_socket_goes_on, messages_are_answered_in_order_one_at_a_time,
