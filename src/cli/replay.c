@@ -26,11 +26,12 @@ static struct exam_policy policy_of(const struct tier *tier, enum effort effort)
     return p;
 }
 
+/* Of the tiers with efforts of their own: one that asks others has theirs, and a recording is of one way to ask. */
 static size_t policies_of(const struct config *cfg, struct exam_policy *out, size_t max)
 {
     size_t n = 0;
     for (size_t i = 0; i < cfg->n_tiers; i++)
-        for (int e = 0; e < EFFORT_COUNT; e++) {
+        for (int e = 0; e < EFFORT_COUNT && cfg->tiers[i].thinking != THINKING_ROUTE; e++) {
             struct exam_policy p = policy_of(&cfg->tiers[i], (enum effort)e);
             if (p.max > 1 && n < max)
                 out[n++] = p;

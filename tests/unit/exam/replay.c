@@ -45,7 +45,7 @@ static char *record(const struct script *script, int n)
 {
     static const struct exam_candidate candidate = { "o3", "high" };
     struct buf text = { 0 };
-    char *file = path_of("asked.jsonl"), *kept = path_of("record.jsonl");
+    char *file = path_of("replay-asked.jsonl"), *kept = path_of("replay-record.jsonl");
     for (int i = 0; i < n; i++)
         buf_printf(&text, "{\"question\":\"x = %d\",\"answer\":\"%d\"}\n", i, i);
     assert_int_equal(ERR_OK, file_write(file, buf_str(&text), NULL));
