@@ -98,10 +98,10 @@ static enum err_code differs(const struct state *s, const char *key, const json_
     json_dump(&was, theirs);
     json_dump(&is, ours);
     err_set(err, ERR_CONFIG, "state",
-            "--state: %s was made with other arguments: '%s' is %.60s there, and %.60s now. Use another "
-            "file, or the same "
+            "--state: %s was made with other arguments: '%s' is %.*s there, and %.*s now. Use another file, "
+            "or the same "
             "arguments.",
-            s->path, key, was.ptr, is.ptr);
+            s->path, key, STR_ARG(field_quoted(buf_str(&was))), STR_ARG(field_quoted(buf_str(&is))));
     buf_free(&was);
     buf_free(&is);
     return ERR_CONFIG;

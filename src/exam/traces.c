@@ -12,6 +12,7 @@
 
 #define TRACES_BYTES_MAX ((size_t)4 * 1024 * MIB)
 #define QUESTIONS_MAX    100000
+#define TOKENS_MAX       1000000000 /* of a trace: sums of them stay exact */
 
 void traces_free(struct traces *t)
 {
@@ -96,7 +97,8 @@ static enum err_code read_reply(struct traces *t, const json_t *line, const char
     if (item < 0 || (size_t)item >= t->questions || candidate < 0 || (size_t)candidate >= t->candidates_len ||
         sample < 0 || (size_t)sample >= t->samples || !json_is_string(question) ||
         !json_is_string(json_object_get(line, "cluster")) ||
-        (!failed && (!json_is_string(json_object_get(line, "text")) || int_at(line, "output_tokens") < 0)))
+        (!failed && (!json_is_string(json_object_get(line, "text")) || int_at(line, "output_tokens") < 0 ||
+                     int_at(line, "output_tokens") > TOKENS_MAX)))
         return err_set(err, ERR_FORMAT, NULL, "%s:%lld: This line is no trace.", path, (long long)number);
     if (failed)
         return ERR_OK;
