@@ -13,7 +13,10 @@
  *
  * Of the orders a question keeps its means; intervals are bootstraps over clusters of questions, differences paired. pass@k is not
  * drawn but counted.
+ *
+ * Threads: as many as there are CPUs take questions; each writes its question's means and nothing else.
  */
+#include "base/thread.h"
 #include "exam/exam_impl.h"
 #include "exam/replay_impl.h"
 #include "exam/run_impl.h"
@@ -21,6 +24,8 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+#define THREADS_MAX 64
 
 static const int sizes[] = { 2, 4, 8, 16, 32, 64 };
 
@@ -252,6 +257,7 @@ static void replay_item(const struct exam_replay *r, const struct traced *item, 
 /* One candidate's questions that have all their traces. */
 struct answered {
     size_t candidate, len;
+    const struct traced **items; /* [len] */
     uint64_t *clusters;
     struct outcome *outcomes; /* [len][policies] */
     double *values;           /* room for len */
@@ -315,21 +321,53 @@ static void compare_row(const struct exam_replay *r, const struct answered *f, s
     row->difference_interval = interval_of(f, seed, &clusters);
 }
 
+static void collect(struct exam_replay *r, const struct traces *t, struct answered *f)
+{
+    f->len = 0;
+    for (size_t q = 0; q < t->questions; q++) {
+        const struct traced *item = traces_at(t, q, f->candidate);
+        if (is_whole(item, t->samples)) {
+            f->clusters[f->len] = item->cluster;
+            f->items[f->len++] = item;
+        } else {
+            r->left_out++;
+        }
+    }
+    r->items += (int64_t)f->len;
+}
+
+/* Questions among threads: each is one thread's, and its orders are its own, so the figures do not depend on who took it. */
+struct work {
+    const struct exam_replay *replay;
+    const struct answered *f;
+    uint64_t seed;
+    size_t next; /* __atomic */
+};
+
+static void replay_loop(void *ctx)
+{
+    struct work *w = ctx;
+    for (size_t i; (i = __atomic_fetch_add(&w->next, 1, __ATOMIC_RELAXED)) < w->f->len;)
+        replay_item(w->replay, w->f->items[i], w->seed, &w->f->outcomes[i * w->replay->policies_len]);
+}
+
+static void replay_items(const struct exam_replay *r, const struct answered *f, uint64_t seed)
+{
+    struct work w = { r, f, seed, 0 };
+    struct thread team[THREADS_MAX];
+    int n = thread_cpus() < THREADS_MAX ? thread_cpus() : THREADS_MAX;
+    memset(f->outcomes, 0, f->len * r->policies_len * sizeof *f->outcomes);
+    for (int i = 0; i < n; i++)
+        thread_start(&team[i], "replay", replay_loop, &w);
+    for (int i = 0; i < n; i++)
+        thread_join(&team[i]);
+}
+
 static void replay_candidate(struct exam_replay *r, const struct traces *t, struct answered *f, uint64_t seed)
 {
     size_t first = r->rows_len, base = baseline_of(r);
-    f->len = 0;
-    memset(f->outcomes, 0, t->questions * r->policies_len * sizeof *f->outcomes);
-    for (size_t q = 0; q < t->questions; q++) {
-        const struct traced *item = traces_at(t, q, f->candidate);
-        if (!is_whole(item, t->samples)) {
-            r->left_out++;
-            continue;
-        }
-        replay_item(r, item, seed, &f->outcomes[f->len * r->policies_len]);
-        f->clusters[f->len++] = item->cluster;
-    }
-    r->items += (int64_t)f->len;
+    collect(r, t, f);
+    replay_items(r, f, seed);
     for (size_t p = 0; p < r->policies_len && f->len; p++)
         add_row(r, f, p, seed);
     for (size_t i = first; i < r->rows_len && base < r->policies_len; i++)
@@ -339,7 +377,8 @@ static void replay_candidate(struct exam_replay *r, const struct traces *t, stru
 
 static void replay_all(struct exam_replay *r, const struct traces *t, uint64_t seed)
 {
-    struct answered f = { .clusters = mem_array(t->questions, sizeof *f.clusters),
+    struct answered f = { .items = mem_array(t->questions, sizeof *f.items),
+                          .clusters = mem_array(t->questions, sizeof *f.clusters),
                           .outcomes = mem_array(t->questions * r->policies_len, sizeof *f.outcomes),
                           .values = mem_array(t->questions, sizeof *f.values),
                           .sums = mem_array(t->questions, sizeof *f.sums) };
@@ -350,6 +389,7 @@ static void replay_all(struct exam_replay *r, const struct traces *t, uint64_t s
     mem_free(f.values);
     mem_free(f.outcomes);
     mem_free(f.clusters);
+    mem_free(f.items);
 }
 
 enum err_code exam_replay(struct exam_replay *out, const char *path, const struct exam_policy *more,
