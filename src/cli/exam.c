@@ -79,7 +79,7 @@ static void take_cost(const struct asking *a, const struct ask *ask, const struc
                       struct exam_reply *reply)
 {
     const struct tier *tier = config_tier(a->cfg, str_from(ask->model));
-    reply->priced = answer->cost >= 0 || (answer->counted && tier);
+    reply->priced = answer->cost >= 0 || (answer->counted && tier && tier->thinking != THINKING_ROUTE);
     if (answer->cost >= 0)
         reply->cost = answer->cost;
     else if (reply->priced)
@@ -243,20 +243,32 @@ static enum err_code add_candidate(struct asking *a, const struct ask *ask, cons
     return ERR_OK;
 }
 
+/* A trace is one line of thought: a route has none of its own, and a server shows only what many lines came to. */
+static enum err_code check_record(const struct asking *a, const struct ask *ask, struct err *err)
+{
+    const struct tier *tier = config_tier(a->cfg, str_from(ask->model));
+    if (!a->cfg->record || !tier)
+        return ERR_OK;
+    if (tier->thinking == THINKING_ROUTE)
+        return err_set(
+            err, ERR_CONFIG, "record",
+            "--record: a trace is one line of thought, and %.64s asks other models; record one of those.",
+            tier->name);
+    if (a->cfg->url && tier->thinking == THINKING_BRANCHES)
+        return err_set(err, ERR_CONFIG, "record",
+                       "--record: a trace is one line of thought, and a server shows only the vote of %.64s; "
+                       "record a model that has one.",
+                       tier->name);
+    return ERR_OK;
+}
+
 /* One model at each effort. */
 static enum err_code add_model(struct asking *a, const struct ask *ask, struct err *err)
 {
-    enum err_code code = ERR_OK;
-    const struct tier *tier = config_tier(a->cfg, str_from(ask->model));
-    if (a->cfg->record && a->cfg->url && tier && tier->thinking == THINKING_BRANCHES)
-        return err_set(err, ERR_CONFIG, "record",
-                       "--record: a trace is one line of thought, and a server shows only the vote of %.64s; "
-                       "record a model "
-                       "that has one.",
-                       tier->name);
+    enum err_code code = check_record(a, ask, err);
     for (size_t i = 0; i < a->cfg->efforts.len && !code; i++)
         code = add_candidate(a, ask, a->cfg->efforts.items[i], err);
-    if (a->cfg->efforts.len == 0)
+    if (!code && a->cfg->efforts.len == 0)
         code = add_candidate(a, ask, a->cfg->effort, err);
     return code;
 }
