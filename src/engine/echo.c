@@ -17,6 +17,7 @@
  *   /fail      fails after three words of its answer
  *   /vote A B ...   stream i (of a request's lines of thought or choices) answers with the i-th word, from the first again
  *              behind the last; "_" in it is a blank. After "!" it fails instead, after "@" it waits first, as /hold does
+ *   /again M   answers with M, and may be sent back to think: "<|turn|> 2" is what does it
  *
  * A grammar is followed byte by byte: words are said as long as all of their bytes are accepted; where they are not, or the
  * script ends too early, the shortest text that makes the answer whole is said instead. Nothing is forced ahead.
@@ -47,6 +48,7 @@
 static const int32_t closing_ids[] = { ECHO_CLOSING, ECHO_CLOSING + 1, ECHO_CLOSING + 2, ECHO_CLOSING + 3,
                                        ECHO_CLOSING + 4 };
 static const int32_t marker_ids[] = { ECHO_CLOSE };
+static const int32_t again_ids[] = { ECHO_TURN, ECHO_NUMBER + 2 };
 static const int32_t end_ids[] = { ECHO_END };
 
 struct echo {
@@ -256,6 +258,8 @@ static void echo_start(struct engine *e, struct sequence *s)
         spelling.n_closing = ARRAY_LEN(closing_ids);
         spelling.markers = marker_ids;
         spelling.n_markers = ARRAY_LEN(marker_ids);
+        spelling.again = again_ids;
+        spelling.n_again = s->prompt->script->act == ACT_AGAIN ? ARRAY_LEN(again_ids) : 0;
     }
     sequence_start(s, &spelling, NULL, &e->info);
 }

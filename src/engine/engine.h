@@ -142,6 +142,9 @@ struct engine_bias {
     float bias; /* finite */
 };
 
+#define CONTINUE_TOKENS_MIN 16 /* a look at anything takes as many */
+#define CONTINUE_WORD_MAX   16
+
 /* How one sequence is to be generated. Strings, biases and past are copied at submission. */
 struct engine_params {
     enum engine_priority priority;
@@ -169,6 +172,13 @@ struct engine_params {
         tokens_max; /* generated in all, > 0 (0 with prompt_logprobs: only the prompt is read); the context's end binds too */
     int64_t
         think_tokens_max; /* thinking before the closing text is forced; -1: no bound but tokens_max - answer_tokens_min */
+    /* How often a thought that the model itself ends is sent back: in place of the marker that ends it stands the model's text
+     * for that (thinkd.thinking.continue_text), forced, counted and shown as a part of the thought like the closing
+     * text. Not where the model has no such text, where fewer than CONTINUE_TOKENS_MIN tokens of the thought's
+     * bound would be left behind it, or where the thought has said one of the words already, at the beginning of a word
+     * of its own, capitals or not. Words are ASCII, in lower case and static; NULL behind the last. */
+    int continues;
+    const char *const *continue_unless; /* NULL: no words */
     int64_t
         answer_tokens_min; /* kept free of thinking out of tokens_max and context, so that an answer fits */
     struct str stops[4];   /* visible text only, never inside thinking */

@@ -141,6 +141,8 @@ struct spelling {
     size_t n_closing;
     const int32_t *markers; /* [n_markers] what ends it for the model; 0: a sequence that does not think */
     size_t n_markers;
+    const int32_t *again; /* [n_again] what sends a thought back in place of them; 0: nothing does */
+    size_t n_again;
     /* For a grammar. */
     struct grammar_vocab *vocab; /* NULL: it goes by the bytes of put */
     /* The tokens of a text that other text stands before; special: control tokens in it are found. False: it has none. */
@@ -184,6 +186,22 @@ bool bind_admits(struct sequence *s, int32_t id);
 bool bind_close(struct sequence *s);           /* the closing comes next; false: there is none */
 bool bind_put(struct sequence *s, int32_t id); /* true: the answer is over */
 
+/* --- another look (again.c) ------------------------------------------------------------------------------ */
+
+struct again {
+    int left;   /* times that it may be */
+    bool never; /* it has said one of the words */
+    char tail[CONTINUE_WORD_MAX +
+              1]; /* the thought's last bytes, in lower case, in which the next text may end a word */
+    size_t n_tail;
+};
+void again_start(struct sequence *s);
+void again_hear(struct sequence *s, struct str thought);
+/* The model has chosen id: whether the thought goes on instead. */
+bool again_wants(const struct sequence *s, int32_t id);
+void again_begin(struct sequence *s); /* the next token is the first of what sends it back */
+bool again_runs(const struct sequence *s);
+
 enum sequence_state { SEQUENCE_WAITING, SEQUENCE_PREFILL, SEQUENCE_DECODE, SEQUENCE_ENDED };
 
 struct sequence {
@@ -202,8 +220,10 @@ struct sequence {
     struct reply_scan scan;
     enum engine_stage stage;
     bool blank_so_far; /* nothing but blanks came in this stage: they are not shown */
-    bool forcing;      /* the closing tokens are being forced; forced_at is the next */
+    bool
+        forcing; /* tokens are being forced: forced_at is the next of the closing sentence, markers and what sends back */
     size_t forced_at;
+    struct again again; /* whether the thought may be sent back */
     bool closed_by_budget;
     int64_t output_tokens, thinking_tokens;
     struct ids out; /* [output_tokens]; the model reads the last one next */
@@ -401,6 +421,7 @@ struct local {
     struct model *model;
     struct chat_format format;
     struct ids closing;          /* the sentence that ends a thought early */
+    struct ids again;            /* what sends one back; empty: the file has none */
     struct ids ends, layout;     /* see struct spelling */
     struct grammar_vocab *vocab; /* NULL: no grammar was asked for yet */
     struct step *step;
@@ -454,7 +475,8 @@ enum echo_act {
     ACT_HOLD,
     ACT_RELEASE,
     ACT_FAIL,
-    ACT_VOTE
+    ACT_VOTE,
+    ACT_AGAIN
 };
 /* What the model will say to one prompt. Read-only once made, shared by the prompt's sequences. */
 struct echo_script {

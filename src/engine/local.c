@@ -93,6 +93,12 @@ static enum err_code local_open(struct engine *e, const struct engine_config *cf
         if (code)
             return code;
     }
+    if (reply_thinks(l->format.reply) && info->continue_text) {
+        code = tokenizer_encode(l->format.tokenizer, str_from(info->continue_text),
+                                ENCODE_INSIDE | ENCODE_SPECIAL, &l->again, err);
+        if (code)
+            return code;
+    }
     find_layout(l);
     fill_info(e, info);
     l->step = step_open(l->model, (size_t)e->sequences_max);
@@ -105,6 +111,7 @@ static void local_close(struct engine *e)
     step_close(l->step);
     ids_free(&l->history);
     ids_free(&l->closing);
+    ids_free(&l->again);
     ids_free(&l->ends);
     ids_free(&l->layout);
     grammar_vocab_close(l->vocab);
@@ -207,6 +214,8 @@ static void local_start(struct engine *e, struct sequence *s)
         spelling.n_closing = l->closing.len;
         spelling.markers = markers->ptr;
         spelling.n_markers = markers->len;
+        spelling.again = l->again.ptr;
+        spelling.n_again = l->again.len;
     }
     sequence_start(s, &spelling, s->prompt->raw ? NULL : l->format.reply, &e->info);
 }

@@ -21,6 +21,15 @@ static bool closed_thought(const struct sequence *s, bool own)
     return !own && sequence_forced(s, 0) < 0 && sequence_thinks(s) && !s->params.ignore_eos;
 }
 
+/* Or it ended the thought itself, and was sent back. */
+static bool sent_back(const struct sequence *s, bool own, int32_t id)
+{
+    const struct spelling *p = &s->spelling;
+    if (own || sequence_forced(s, 0) >= 0 || p->n_again == 0 || !again_wants(s, p->markers[0]))
+        return false;
+    return id == p->again[0];
+}
+
 /* The same in the answer: it had no room left, or the echo engine nothing to say that its grammar takes. */
 static bool closed_answer(const struct sequence *s, bool own)
 {
@@ -32,7 +41,9 @@ static bool take(struct engine *e, struct sequence *s, const struct engine_past 
 {
     bool own = !isnan(past->logprob);
     double uniform = rng_unit(&s->rng);
-    if (closed_thought(s, own))
+    if (sent_back(s, own, past->id))
+        again_begin(s);
+    else if (closed_thought(s, own))
         sequence_close_thought(s);
     else if (closed_answer(s, own))
         (void)bind_close(s); /* where it cannot, nothing is forced, which is found below */

@@ -22,6 +22,7 @@ static const struct {
     { "/release", ACT_RELEASE, false, "Released." },
     { "/fail", ACT_FAIL, false, "This will fail." },
     { "/vote", ACT_VOTE, false, "" },
+    { "/again", ACT_AGAIN, false, "" },
 };
 
 /* The first word of text with the blanks before it, and after it where it is the last. */
@@ -91,7 +92,7 @@ static enum err_code read_directive(struct echo_script *s, struct str message, s
         if (!str_is(word, directives[i].word))
             continue;
         s->act = directives[i].act;
-        *answer = str_from(directives[i].answer);
+        *answer = s->act == ACT_AGAIN ? rest : str_from(directives[i].answer);
         if (!directives[i].number)
             return ERR_OK;
         if (!str_to_i64(rest, &s->number) || s->number < 0 || s->number > ECHO_NUMBER_MAX)

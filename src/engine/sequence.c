@@ -9,6 +9,7 @@
  *   - at the bound the closing sentence and the closing markers are forced, token by token, as if the model
  *     had written them; they count as output and as thinking. A bound of 0, or one that leaves no room for
  *     the sentence, closes with the markers alone;
+ *   - a thought that the model ends may be sent back (again.c), as far as that bound allows;
  *   - a turn that ends inside the thought closes the thought instead, so that there is an answer;
  *   - markers after that are taken out: models that were closed by force like to close a second time. What a
  *     format thinks between two parts of its answer counts as thinking and is not shown: a stage is never gone
@@ -151,6 +152,7 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
     if (p->think_tokens_max >= 0 && p->think_tokens_max < s->think_max)
         s->think_max = p->think_tokens_max;
 
+    again_start(s);
     enter(s, sequence_thinks(s) ? ENGINE_THINKING : ENGINE_ANSWER);
     close_if_full(s);
 }
@@ -158,10 +160,12 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
 int32_t sequence_forced(const struct sequence *s, size_t ahead)
 {
     const struct spelling *p = &s->spelling;
-    size_t at = s->forced_at + ahead;
+    size_t at = s->forced_at + ahead, closed = p->n_closing + p->n_markers;
     if (!s->forcing)
         return bind_forced(s, ahead);
-    if (at >= p->n_closing + p->n_markers)
+    if (again_runs(s))
+        return at < closed + p->n_again ? p->again[at - closed] : -1;
+    if (at >= closed)
         return -1;
     return at < p->n_closing ? p->closing[at] : p->markers[at - p->n_closing];
 }
@@ -234,6 +238,11 @@ static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
         s->own = false;
         id = sequence_forced(s, 0);
     }
+    if (s->own && again_wants(s, id)) {
+        s->own = false;
+        again_begin(s);
+        id = sequence_forced(s, 0);
+    }
     r->text = s->spelling.scan(s->spelling.ctx, &s->scan, id, &r->ends);
     if (r->ends && r->thought && s->own && !s->params.ignore_eos) { /* an answer is owed */
         s->own = false;
@@ -241,8 +250,10 @@ static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
         id = sequence_forced(s, 0);
         r->text = s->spelling.scan(s->spelling.ctx, &s->scan, id, &r->ends);
     }
-    if (s->forcing)
-        s->forcing = ++s->forced_at < s->spelling.n_closing + s->spelling.n_markers;
+    if (s->forcing) {
+        s->forcing = sequence_forced(s, 1) >= 0;
+        s->forced_at++;
+    }
     r->thinks = sequence_thinks(s);
     r->over = r->bound && !r->thinks && bind_put(s, id); /* or it began a thought */
     return id;
@@ -320,6 +331,8 @@ bool sequence_put(struct sequence *s, int32_t chosen)
     }
     if (r.over)
         return end(s, FINISH_STOP);
+    if (r.thinks && s->own)
+        again_hear(s, buf_str(&s->text));
     lead_to_answer(s, &r);
     close_if_full(s);
     return s->output_tokens >= s->tokens_max && end(s, FINISH_LENGTH);

@@ -66,6 +66,8 @@ static void take_plan(struct engine_params *p, const struct plan *plan)
     p->min_p = plan->min_p;
     p->think_tokens_max = plan->think_tokens_max;
     p->answer_tokens_min = plan->answer_tokens_min;
+    p->continues = plan->continues;
+    p->continue_unless = plan_checking_words;
 }
 
 static void take_params(struct job *j, const struct job_spec *spec)

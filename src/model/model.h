@@ -42,8 +42,10 @@ struct model_info {
     int32_t n_vocab, n_layers, n_embd;
     int64_t context; /* tokens a sequence may have */
     /* Keys of our own that a model file may carry; 0 or NULL where it does not. */
-    uint32_t thinking_tokens;  /* thinkd.thinking.tokens: nominal length of a thought */
-    const char *close_text;    /* thinkd.thinking.close_text: the sentence that ends a thought early */
+    uint32_t thinking_tokens; /* thinkd.thinking.tokens: nominal length of a thought */
+    const char *close_text;   /* thinkd.thinking.close_text: the sentence that ends a thought early */
+    const char *
+        continue_text; /* thinkd.thinking.continue_text: what sends a finished thought back for another look */
     const char *chat_template; /* tokenizer.chat_template, or NULL */
     /* How its makers would have it sampled: general.sampling.temp, .top_p and .min_p; NAN where the file does not say, or says what
      * cannot be. */

@@ -18,6 +18,10 @@
 
 #define PRUNE_WAVE 8 /* lines that have to end before others can be measured by them */
 
+/* A line that begins "check:" is how the bundled model's traces do it; the others are how thoughts of larger ones go back over
+ * their steps. A word too many leaves a thought alone that had not looked, which costs nothing but that look. */
+const char *const plan_checking_words[] = { "check", "verify", "wait", NULL };
+
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;

@@ -51,7 +51,7 @@ struct plan {
     int64_t answer_tokens_min; /* min(256, 25%) kept for the answer */
     int64_t tokens_max;        /* of one line: thinking and answer together */
     int64_t total_tokens_max;  /* of all lines together */
-    int continues;             /* for an engine that can send a thought back; none can in this version */
+    int continues; /* how often a thought that the model ended is sent back, where the model knows how */
     double temperature, top_p, min_p;
     struct plan_lines lines;
 };
@@ -61,6 +61,8 @@ struct plan {
 struct plan reason_plan(const struct tier *tier, const struct engine_info *engine,
                         const struct reason_ask *ask, int64_t prompt_tokens);
 
+/* A thought that has one of these words has looked at itself: it is not sent back. In lower case, NULL behind the last. */
+extern const char *const plan_checking_words[];
 /* Whether the request leaves no room for chance: every draw would be the same. */
 bool reason_is_greedy(const struct reason_ask *ask);
 

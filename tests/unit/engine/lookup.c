@@ -40,6 +40,7 @@ static int make_models(void **state)
     struct err err;
     gguf_make_init(&g);
     gguf_make_model(&g, &shape);
+    gguf_make_str(&g, "thinkd.thinking.continue_text", " again");
     gguf_make_bytes(&g, &bytes);
     size_t at = str_find(buf_str(&bytes), str_from(from));
     assert_true(at != SIZE_MAX);
@@ -198,6 +199,7 @@ static void bounded(uint64_t seq, char message[64], struct engine_params *p)
     greedy(seq / 4, message, p);
     p->tokens_max = 100 + (int64_t)seq * 7;
     p->think_tokens_max = (int64_t)seq * 3;
+    p->continues = seq % 4 ? 2 : 0;
     p->answer_tokens_min = seq % 3 ? 20 : 0;
     p->temperature = seq % 2 ? 0 : 1.2;
     p->seed = seq;

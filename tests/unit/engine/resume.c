@@ -43,6 +43,7 @@ static int make_models(void **state)
     struct err err;
     gguf_make_init(&g);
     gguf_make_model(&g, &shape);
+    gguf_make_str(&g, "thinkd.thinking.continue_text", " again");
     gguf_make_bytes(&g, &bytes);
     size_t at = str_find(buf_str(&bytes), str_from(from));
     assert_true(at != SIZE_MAX);
@@ -176,6 +177,8 @@ static const struct {
     const char *stops[2];
     bool ignore_eos;
 } echo_cases[] = {
+    { "/again look at it", true, 100, -1, 0, { 0 }, false },
+    { "/again look at it", true, 100, 40, 10, { 0 }, false }, /* as often as the bound allows */
     { "repeat what I said to you", true, 100, -1, 0, { 0 }, false },
     { "repeat what I said to you", true, 30, -1, 10, { 0 }, false }, /* no room for the sentence */
     { "repeat what I said to you", true, 100, 9, 0, { 0 }, false },
@@ -197,6 +200,7 @@ static void echo_goes_on(void **state)
         p.think_tokens_max = echo_cases[i].think_max;
         p.answer_tokens_min = echo_cases[i].answer_min;
         p.ignore_eos = echo_cases[i].ignore_eos;
+        p.continues = 2;
         for (; p.n_stops < 2 && echo_cases[i].stops[p.n_stops]; p.n_stops++)
             p.stops[p.n_stops] = str_from(echo_cases[i].stops[p.n_stops]);
         cut_everywhere(echo_config(64), echo_cases[i].message, echo_cases[i].think, &p);
@@ -379,6 +383,43 @@ static void every_way_to_end_goes_on(void **state)
     }
     assert_true(stopped > 3 && owed > 3);
     assert_int_equal(engine_tokens_generated(second->engine), missing);
+    engine_prompt_unref(p);
+    engine_prompt_unref(q);
+    collect_close(first);
+    collect_close(second);
+}
+
+/* Thoughts that the model ends and that are sent back: the text for that is forced, wherever the run was cut. */
+static void thoughts_that_are_sent_back_go_on(void **state)
+{
+    (void)state;
+    enum { RUNS = 64, CUTS = 5 };
+    struct engine_config cfg = local_config(thinker, SPECULATION_LOOKUP);
+    struct collector *first = collect_open(&cfg), *second = collect_open(&cfg);
+    struct engine_prompt *p = collect_prompt(first, "ends", true), *q = collect_prompt(second, "ends", true);
+    int sent = 0;
+    for (uint64_t seq = 0; seq < RUNS; seq++) {
+        struct engine_params params = sampled(seq, 200);
+        params.continues = 2;
+        collect_submit(first, seq, p, &params);
+    }
+    for (uint64_t seq = 0; seq < RUNS; seq++) {
+        struct engine_params params = sampled(seq, 200);
+        const struct collected *run = collect_wait(first, seq);
+        size_t n = run->n_tokens, at = 0;
+        params.continues = 2;
+        while (at < n && !isnan(run->tokens[at].logprob))
+            at++;
+        if (at == n || str_find(buf_str(&run->thought), STR(" again")) == SIZE_MAX)
+            continue;
+        sent++;
+        const size_t cuts[CUTS] = { at, at + 1 < n ? at + 1 : n, at + 3 < n ? at + 3 : n, n, n - 1 };
+        for (size_t i = 0; i < CUTS; i++) {
+            collect_resume(second, i * RUNS + seq, q, &params, run, cuts[i]);
+            same_as_undisturbed(run, cuts[i], collect_wait(second, i * RUNS + seq));
+        }
+    }
+    assert_true(sent > 3);
     engine_prompt_unref(p);
     engine_prompt_unref(q);
     collect_close(first);
@@ -618,6 +659,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(models_go_on),
     cmocka_unit_test(each_cut_goes_on_alone),
     cmocka_unit_test(every_way_to_end_goes_on),
+    cmocka_unit_test(thoughts_that_are_sent_back_go_on),
     cmocka_unit_test(little_memory_goes_on),
     cmocka_unit_test(the_bundled_model_goes_on),
     cmocka_unit_test(a_wrong_past_fails),
