@@ -1,7 +1,7 @@
 /*
  * node.c - the nodes of a grammar: made once each, and simplified as they are made.
  *
- * What is simplified is what keeps the number of derivatives finite (derive.c): sequences lean to the right, alternatives and
+ * What is simplified is what keeps the number of derivatives finite (dfa.c): sequences lean to the right, alternatives and
  * intersections are flat sets in the order of their ids, nothing and the empty text are absorbed where they can be, and one
  * character is a text and never a class.
  *

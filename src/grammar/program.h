@@ -8,7 +8,7 @@
  * each dfa has a place of its own.
  *
  * Invariants: next is always a lower place, so there are no loops inside a rule: repeats call their body. No rule begins with a call that
- * can come back to it without a byte in between (left recursion has been turned around by leftrec.c).
+ * can come back to it without a byte in between (left recursion has been turned around by left.c).
  */
 #ifndef THINKD_GRAMMAR_PROGRAM_H
 #define THINKD_GRAMMAR_PROGRAM_H

@@ -11,7 +11,7 @@
  * A space only grows. When it is too large its user starts another one and moves over the states still in use (space_adopt);
  * the old one ends when nobody is in it.
  *
- * Threads: one at a time; cache.c holds the lock. Ownership: a space owns its states and stacks.
+ * Threads: one at a time; grammar.c and matcher.c hold the lock. Ownership: a space owns its states and stacks.
  */
 #ifndef THINKD_GRAMMAR_SPACE_H
 #define THINKD_GRAMMAR_SPACE_H
@@ -72,7 +72,7 @@ struct space {
     const struct program *program;
     const int32_t *controls; /* by number of a name: the token, -1: it is spelled */
     uint32_t longest;        /* token, in bytes */
-    unsigned refs;           /* cache.c's */
+    unsigned refs;           /* grammar.c's */
     struct arena arena;
     struct state *dead; /* stands for nowhere */
     struct stack **stacks;
