@@ -168,16 +168,7 @@ static void pick_value(struct rng *rng, const char *kind, bool held, char *out, 
                  (int)rng_range(rng, 1, 28));
         break;
     case 'm': snprintf(out, size, "\"%s\"", mails[rng_below(rng, ARRAY_LEN(mails))]); break;
-    default: {
-        int count = 1;
-        const char *at = kind + 2;
-        for (const char *c = at; *c; c++)
-            count += *c == ',';
-        for (uint64_t skip = rng_below(rng, (uint64_t)count); skip; skip--)
-            at = strchr(at, ',') + 1;
-        snprintf(out, size, "\"%.*s\"", (int)strcspn(at, ","), at);
-        break;
-    }
+    default: pick_word(rng, kind, out, size); break;
     }
 }
 

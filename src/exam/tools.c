@@ -257,18 +257,6 @@ static const char *param_kind(const char *param)
     return strchr(param, ':') + 1;
 }
 
-/* One of the words of "e=a,b,c". */
-static void pick_word(struct rng *rng, const char *kind, char *out, size_t size)
-{
-    int count = 1;
-    const char *at = kind + 2;
-    for (const char *c = at; *c; c++)
-        count += *c == ',';
-    for (uint64_t skip = rng_below(rng, (uint64_t)count); skip; skip--)
-        at = strchr(at, ',') + 1;
-    snprintf(out, size, "\"%.*s\"", (int)strcspn(at, ","), at);
-}
-
 static void pick_expression(struct rng *rng, char *out, size_t size)
 {
     static const char ops[] = "+-*/";

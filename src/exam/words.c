@@ -501,3 +501,14 @@ void text_tidy(struct buf *text)
             start = true;
     }
 }
+
+void pick_word(struct rng *rng, const char *kind, char *out, size_t size)
+{
+    int count = 1;
+    const char *at = kind + 2;
+    for (const char *c = at; *c; c++)
+        count += *c == ',';
+    for (uint64_t skip = rng_below(rng, (uint64_t)count); skip; skip--)
+        at = strchr(at, ',') + 1;
+    snprintf(out, size, "\"%.*s\"", (int)strcspn(at, ","), at);
+}

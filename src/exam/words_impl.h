@@ -80,4 +80,7 @@ const char *unit_asked(
 const char *words_other_name(struct rng *rng, struct str name);
 const char *words_name(struct rng *rng, bool held);
 
+/* One of the words of "e=a,b,c", in quotes. */
+void pick_word(struct rng *rng, const char *kind, char *out, size_t size);
+
 #endif
