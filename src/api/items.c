@@ -237,8 +237,7 @@ static enum err_code unknown_item(struct err *err, const char *param, struct str
     return field_value_error(err, param, got, names);
 }
 
-/* No type: a message, or a reference where there is an id and nothing that a message needs. */
-static struct str type_of(const json_t *item)
+struct str item_type_of(const json_t *item)
 {
     const json_t *type = json_object_get(item, "type");
     if (json_is_string(type))
@@ -256,7 +255,7 @@ static enum err_code find_shape(const struct making *k, const struct item_shape 
         return field_type_error(err, k->path, "an object", k->sent);
     if (type && !json_is_null(type) && !json_is_string(type))
         return field_type_error(err, param, "a string", type);
-    struct str name = type_of(k->sent);
+    struct str name = item_type_of(k->sent);
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
         if (str_is(name, shapes[i].type)) {
             *shape = &shapes[i];

@@ -350,17 +350,6 @@ static enum err_code unknown_item(struct err *err, const char *param, struct str
     return field_value_error(err, param, got, names);
 }
 
-/* No type: a message, or a reference where there is an id and nothing a message needs. */
-static struct str item_type(const json_t *item)
-{
-    const json_t *type = json_object_get(item, "type");
-    if (json_is_string(type))
-        return json_str(type);
-    bool reference =
-        json_object_get(item, "id") && !json_object_get(item, "role") && !json_object_get(item, "content");
-    return reference ? STR("item_reference") : STR("message");
-}
-
 static enum err_code add_item(struct turn *t, const json_t *item, const char *path, struct err *err)
 {
     const char *param = arena_printf(&t->arena, "%s.type", path);
@@ -369,7 +358,7 @@ static enum err_code add_item(struct turn *t, const json_t *item, const char *pa
     const json_t *type = json_object_get(item, "type");
     if (type && !json_is_null(type) && !json_is_string(type))
         return field_type_error(err, param, "a string", type);
-    struct str name = item_type(item);
+    struct str name = item_type_of(item);
     for (size_t i = 0; i < ARRAY_LEN(item_kinds); i++)
         if (str_is(name, item_kinds[i].type))
             return item_kinds[i].add ? item_kinds[i].add(t, item, path, err)

@@ -38,6 +38,8 @@ enum err_code object_list_reply(const struct call *c, const char *kind, const st
 #define CALL_ID_CHARS     64
 #define TOOL_NAME_CHARS   128
 
+/* No type: a message, or a reference where there is an id and nothing that a message needs. */
+struct str item_type_of(const json_t *item);
 char *new_id(struct arena *arena, const char *prefix); /* id_make's, in the arena */
 /* An item of the input as it is kept and shown: its type and id are there, a message's content is an array of parts. The
  * new object (the caller's) shares values with item, which must not be changed afterwards. An item_reference stays
