@@ -12,12 +12,12 @@
 static void put_head(struct json_writer *w, const struct turn *t, const struct job_view *job,
                      const char *object)
 {
-    put_text(w, "id", t->id);
-    put_text(w, "object", object);
-    put_int(w, "created", t->created_s);
-    put_text(w, "model", answering_name(t, job));
-    put_text(w, "service_tier", "default");
-    put_text(w, "system_fingerprint", t->api->fingerprint);
+    jw_key_cstring(w, "id", t->id);
+    jw_key_cstring(w, "object", object);
+    jw_key_int(w, "created", t->created_s);
+    jw_key_cstring(w, "model", answering_name(t, job));
+    jw_key_cstring(w, "service_tier", "default");
+    jw_key_cstring(w, "system_fingerprint", t->api->fingerprint);
 }
 
 /* The prompt is counted once however many choices were made from it. */
@@ -25,20 +25,20 @@ static void put_usage(struct json_writer *w, const struct job_view *job)
 {
     jw_key(w, "usage");
     jw_begin_object(w);
-    put_int(w, "prompt_tokens", job->input_tokens);
-    put_int(w, "completion_tokens", job->output_tokens);
-    put_int(w, "total_tokens", job->input_tokens + job->output_tokens);
+    jw_key_int(w, "prompt_tokens", job->input_tokens);
+    jw_key_int(w, "completion_tokens", job->output_tokens);
+    jw_key_int(w, "total_tokens", job->input_tokens + job->output_tokens);
     jw_key(w, "prompt_tokens_details");
     jw_begin_object(w);
-    put_int(w, "cached_tokens", job->cached_tokens);
-    put_int(w, "audio_tokens", 0);
+    jw_key_int(w, "cached_tokens", job->cached_tokens);
+    jw_key_int(w, "audio_tokens", 0);
     jw_end_object(w);
     jw_key(w, "completion_tokens_details");
     jw_begin_object(w);
-    put_int(w, "reasoning_tokens", job->reasoning_tokens);
-    put_int(w, "audio_tokens", 0);
-    put_int(w, "accepted_prediction_tokens", 0);
-    put_int(w, "rejected_prediction_tokens", 0);
+    jw_key_int(w, "reasoning_tokens", job->reasoning_tokens);
+    jw_key_int(w, "audio_tokens", 0);
+    jw_key_int(w, "accepted_prediction_tokens", 0);
+    jw_key_int(w, "rejected_prediction_tokens", 0);
     jw_end_object(w);
     jw_end_object(w);
 }
@@ -55,7 +55,7 @@ static void put_logprobs(struct json_writer *w, const struct turn *t, const stru
     jw_begin_object(w);
     jw_key(w, "content");
     put_token_list(w, t, job, choice, first, n);
-    put_text(w, "refusal", NULL);
+    jw_key_cstring(w, "refusal", NULL);
     jw_end_object(w);
 }
 
@@ -90,15 +90,15 @@ static void put_called(struct json_writer *w, const struct job_item *item, const
     jw_key(w, item->custom ? "custom" : "function");
     jw_begin_object(w);
     if (name)
-        put_text(w, "name", name);
+        jw_key_cstring(w, "name", name);
     put_string(w, item->custom ? "input" : "arguments", text);
     jw_end_object(w);
 }
 
 static void put_call_head(struct json_writer *w, const struct job_item *item)
 {
-    put_text(w, "id", item->call_id);
-    put_text(w, "type", item->custom ? "custom" : "function");
+    jw_key_cstring(w, "id", item->call_id);
+    jw_key_cstring(w, "type", item->custom ? "custom" : "function");
 }
 
 static void put_calls(struct json_writer *w, const struct job_view *job, size_t choice)
@@ -122,24 +122,24 @@ static void put_calls(struct json_writer *w, const struct job_view *job, size_t 
 static void put_choice(struct json_writer *w, const struct turn *t, const struct job_view *job, size_t choice)
 {
     jw_begin_object(w);
-    put_int(w, "index", (int64_t)choice);
+    jw_key_int(w, "index", (int64_t)choice);
     jw_key(w, "message");
     jw_begin_object(w);
-    put_text(w, "role", "assistant");
+    jw_key_cstring(w, "role", "assistant");
     struct str text = choice_text(job, choice);
     bool calls = calls_of(job, choice);
     if (calls && !text.len)
-        put_text(w, "content", NULL);
+        jw_key_cstring(w, "content", NULL);
     else
         put_string(w, "content", text);
-    put_text(w, "refusal", NULL);
+    jw_key_cstring(w, "refusal", NULL);
     jw_key(w, "annotations");
     jw_raw(w, STR("[]"));
     if (calls)
         put_calls(w, job, choice);
     jw_end_object(w);
     put_logprobs(w, t, job, choice, 0, job->choices[choice].n_tokens);
-    put_text(w, "finish_reason", finish_of(job, choice));
+    jw_key_cstring(w, "finish_reason", finish_of(job, choice));
     jw_end_object(w);
 }
 
@@ -190,7 +190,7 @@ static void chunk_end(struct chunk *c, struct turn *t, const struct job_view *jo
         jw_key(&c->w, "thinkd");
         put_thinkd(&c->w, t, job);
     } else if (t->include_usage) {
-        put_text(&c->w, "usage", NULL);
+        jw_key_cstring(&c->w, "usage", NULL);
     }
     jw_end_object(&c->w);
     turn_write(t, NULL, buf_str(&c->data));
@@ -205,13 +205,13 @@ static void write_choice(struct turn *t, const struct job_view *job, size_t choi
     struct chunk c;
     chunk_begin(&c, t, job);
     jw_begin_object(&c.w);
-    put_int(&c.w, "index", (int64_t)choice);
+    jw_key_int(&c.w, "index", (int64_t)choice);
     put_raw(&c.w, "delta", delta);
     if (ev)
         put_logprobs(&c.w, t, job, choice, ev->first_token, ev->n_tokens);
     else
-        put_text(&c.w, "logprobs", NULL);
-    put_text(&c.w, "finish_reason", finish);
+        jw_key_cstring(&c.w, "logprobs", NULL);
+    jw_key_cstring(&c.w, "finish_reason", finish);
     jw_end_object(&c.w);
     chunk_end(&c, t, job, false);
 }
@@ -246,7 +246,7 @@ static void write_call(struct turn *t, const struct job_event *ev, const struct 
     jw_key(&w, "tool_calls");
     jw_begin_array(&w);
     jw_begin_object(&w);
-    put_int(&w, "index", call_index(job, ev->item));
+    jw_key_int(&w, "index", call_index(job, ev->item));
     if (begins)
         put_call_head(&w, item);
     put_called(&w, item, begins ? item->name : NULL, begins ? STR("") : ev->text);

@@ -246,7 +246,7 @@ static void put_sealed(struct buf *out, const struct sorted *s)
         jw_end_array(&w);
     }
     jw_end_array(&w);
-    put_int(&w, "kept", kept);
+    jw_key_int(&w, "kept", kept);
     if (s->out) {
         jw_key(&w, "all");
         jw_bool(&w, true);
@@ -528,11 +528,11 @@ static void put_usage(struct json_writer *w, int64_t input)
 {
     jw_key(w, "usage");
     jw_begin_object(w);
-    put_int(w, "input_tokens", input);
+    jw_key_int(w, "input_tokens", input);
     put_raw(w, "input_tokens_details", STR("{\"cached_tokens\":0}"));
-    put_int(w, "output_tokens", 0);
+    jw_key_int(w, "output_tokens", 0);
     put_raw(w, "output_tokens_details", STR("{\"reasoning_tokens\":0}"));
-    put_int(w, "total_tokens", input);
+    jw_key_int(w, "total_tokens", input);
     jw_end_object(w);
 }
 
@@ -542,9 +542,9 @@ static void put_compaction(struct buf *out, const struct sorted *s, const json_t
     char id[ID_SIZE];
     id_make(id, "resp_");
     jw_begin_object(&w);
-    put_text(&w, "id", id);
-    put_text(&w, "object", "response.compaction");
-    put_int(&w, "created_at", clock_wall_s());
+    jw_key_cstring(&w, "id", id);
+    jw_key_cstring(&w, "object", "response.compaction");
+    jw_key_int(&w, "created_at", clock_wall_s());
     jw_key(&w, "output");
     jw_begin_array(&w);
     for (size_t i = 0; i < s->n; i++) {

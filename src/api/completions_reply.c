@@ -25,23 +25,23 @@ const char *finish_name(enum engine_finish finish)
 
 static void put_head(struct json_writer *w, const struct turn *t)
 {
-    put_text(w, "id", t->id);
-    put_text(w, "object", "text_completion");
-    put_int(w, "created", t->created_s);
-    put_text(w, "model", t->model);
-    put_text(w, "system_fingerprint", t->api->fingerprint);
+    jw_key_cstring(w, "id", t->id);
+    jw_key_cstring(w, "object", "text_completion");
+    jw_key_int(w, "created", t->created_s);
+    jw_key_cstring(w, "model", t->model);
+    jw_key_cstring(w, "system_fingerprint", t->api->fingerprint);
 }
 
 static void put_usage(struct json_writer *w, const struct job_view *job)
 {
     jw_key(w, "usage");
     jw_begin_object(w);
-    put_int(w, "prompt_tokens", job->input_tokens);
-    put_int(w, "completion_tokens", job->output_tokens);
-    put_int(w, "total_tokens", job->input_tokens + job->output_tokens);
+    jw_key_int(w, "prompt_tokens", job->input_tokens);
+    jw_key_int(w, "completion_tokens", job->output_tokens);
+    jw_key_int(w, "total_tokens", job->input_tokens + job->output_tokens);
     jw_key(w, "prompt_tokens_details");
     jw_begin_object(w);
-    put_int(w, "cached_tokens", job->cached_tokens);
+    jw_key_int(w, "cached_tokens", job->cached_tokens);
     jw_end_object(w);
     jw_end_object(w);
 }
@@ -60,13 +60,13 @@ static void put_choice(struct json_writer *w, size_t choice, struct str before, 
     buf_put_str(&whole, text);
     jw_begin_object(w);
     put_string(w, "text", buf_str(&whole));
-    put_int(w, "index", (int64_t)choice);
+    jw_key_int(w, "index", (int64_t)choice);
     jw_key(w, "logprobs");
     if (tokens)
         put_token_table(w, tokens);
     else
         jw_null(w);
-    put_text(w, "finish_reason", finish);
+    jw_key_cstring(w, "finish_reason", finish);
     jw_end_object(w);
     buf_free(&whole);
 }
@@ -121,7 +121,7 @@ static void write_chunk(struct turn *t, const struct job_view *job, struct str c
         jw_key(&w, "thinkd");
         put_thinkd(&w, t, job);
     } else if (t->include_usage) {
-        put_text(&w, "usage", NULL);
+        jw_key_cstring(&w, "usage", NULL);
     }
     jw_end_object(&w);
     turn_write(t, NULL, buf_str(&data));

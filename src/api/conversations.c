@@ -59,8 +59,8 @@ static enum err_code reply_conversation(const struct call *c, const struct store
     struct json_writer w = { .out = &out };
     jw_begin_object(&w);
     put_string(&w, "id", o->id);
-    put_text(&w, "object", "conversation");
-    put_int(&w, "created_at", o->created_ms / 1000);
+    jw_key_cstring(&w, "object", "conversation");
+    jw_key_int(&w, "created_at", o->created_ms / 1000);
     put_value(&w, "metadata", json_object_get(body, "metadata"));
     jw_end_object(&w);
     reply_json(c->x, 200, &out);

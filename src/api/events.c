@@ -30,14 +30,14 @@ static void put_response_member(struct json_writer *w, const struct event_in *in
 
 static void put_item_added(struct json_writer *w, const struct event_in *in)
 {
-    put_int(w, "output_index", (int64_t)in->ev->item);
+    jw_key_int(w, "output_index", (int64_t)in->ev->item);
     jw_key(w, "item");
     put_item(w, in->t, in->job, in->item, true);
 }
 
 static void put_item_done(struct json_writer *w, const struct event_in *in)
 {
-    put_int(w, "output_index", (int64_t)in->ev->item);
+    jw_key_int(w, "output_index", (int64_t)in->ev->item);
     jw_key(w, "item");
     put_item(w, in->t, in->job, in->item, false);
 }
@@ -45,9 +45,9 @@ static void put_item_done(struct json_writer *w, const struct event_in *in)
 /* An item has one summary part and one content part, so their indexes are 0. */
 static void put_place(struct json_writer *w, const struct event_in *in, const char *index)
 {
-    put_text(w, "item_id", in->item->id);
-    put_int(w, "output_index", (int64_t)in->ev->item);
-    put_int(w, index, 0);
+    jw_key_cstring(w, "item_id", in->item->id);
+    jw_key_int(w, "output_index", (int64_t)in->ev->item);
+    jw_key_int(w, index, 0);
 }
 
 static void put_summary_part(struct json_writer *w, const struct event_in *in)
@@ -55,7 +55,7 @@ static void put_summary_part(struct json_writer *w, const struct event_in *in)
     put_place(w, in, "summary_index");
     jw_key(w, "part");
     jw_begin_object(w);
-    put_text(w, "type", "summary_text");
+    jw_key_cstring(w, "type", "summary_text");
     put_string(w, "text", in->ev->text);
     jw_end_object(w);
 }
@@ -103,8 +103,8 @@ static void put_text_done(struct json_writer *w, const struct event_in *in)
 
 static void put_call_place(struct json_writer *w, const struct event_in *in)
 {
-    put_text(w, "item_id", in->item->id);
-    put_int(w, "output_index", (int64_t)in->ev->item);
+    jw_key_cstring(w, "item_id", in->item->id);
+    jw_key_int(w, "output_index", (int64_t)in->ev->item);
 }
 
 static void put_call_delta(struct json_writer *w, const struct event_in *in)
@@ -117,7 +117,7 @@ static void put_call_done(struct json_writer *w, const struct event_in *in)
 {
     put_call_place(w, in);
     if (!in->item->custom)
-        put_text(w, "name", in->item->name);
+        jw_key_cstring(w, "name", in->item->name);
     put_string(w, in->item->custom ? "input" : "arguments", in->ev->text);
 }
 
@@ -125,7 +125,7 @@ static void put_call_done(struct json_writer *w, const struct event_in *in)
  * have. */
 static void put_error(struct json_writer *w, const struct event_in *in)
 {
-    put_int(w, "status", err_status(in->job->err.code));
+    jw_key_int(w, "status", err_status(in->job->err.code));
     put_error_fields(w, &in->job->err, false);
     jw_key(w, "error");
     jw_begin_object(w);
@@ -196,8 +196,8 @@ void events_encode(void *turn, const struct job_event *ev, const struct job_view
         k++;
     assert(k < ARRAY_LEN(event_kinds));
     jw_begin_object(&w);
-    put_text(&w, "type", type_of(&event_kinds[k], &in));
-    put_int(&w, "sequence_number", (int64_t)ev->number);
+    jw_key_cstring(&w, "type", type_of(&event_kinds[k], &in));
+    jw_key_int(&w, "sequence_number", (int64_t)ev->number);
     event_kinds[k].put(&w, &in);
     jw_end_object(&w);
 }

@@ -20,13 +20,13 @@ static void put_cost(struct json_writer *w, const struct turn *t, const struct j
     const struct tier *tier = answering_tier(t, job);
     struct money cost = job_cost(t, job);
     jw_begin_object(w);
-    put_int(w, "input", cost.in);
-    put_int(w, "output", cost.out);
-    put_int(w, "total", cost.in + cost.out);
+    jw_key_int(w, "input", cost.in);
+    jw_key_int(w, "output", cost.out);
+    jw_key_int(w, "total", cost.in + cost.out);
     jw_key(w, "price");
     jw_begin_object(w);
-    put_int(w, "input", tier->price_in);
-    put_int(w, "output", tier->price_out);
+    jw_key_int(w, "input", tier->price_in);
+    jw_key_int(w, "output", tier->price_out);
     jw_end_object(w);
     if (job->route) {
         jw_key(w, "steps");
@@ -76,15 +76,15 @@ static void put_consensus(struct json_writer *w, const struct reason_trace *t)
     }
     jw_begin_object(w);
     put_string(w, "answer", buf_str(&t->lines[t->options[0].first].answer));
-    put_int(w, "votes", t->options[0].votes);
-    put_int(w, "of", t->counted);
+    jw_key_int(w, "votes", t->options[0].votes);
+    jw_key_int(w, "of", t->counted);
     put_share(w, "agreement", t->options[0].votes, t->counted);
     jw_end_object(w);
 }
 
 static void put_line_answer(struct json_writer *w, const struct line_trace *l)
 {
-    put_text(w, "form", l->form ? answer_form_names[l->form] : NULL);
+    jw_key_cstring(w, "form", l->form ? answer_form_names[l->form] : NULL);
     jw_key(w, "answer");
     if (l->form)
         jw_string(w, buf_str(&l->answer));
@@ -94,8 +94,8 @@ static void put_line_answer(struct json_writer *w, const struct line_trace *l)
     jw_real(w, l->counted ? (double)l->weight / VOTE_UNIT : 0);
     jw_key(w, "arithmetic");
     jw_begin_object(w);
-    put_int(w, "claims", l->arith.claims);
-    put_int(w, "false", l->arith.false_claims);
+    jw_key_int(w, "claims", l->arith.claims);
+    jw_key_int(w, "false", l->arith.false_claims);
     jw_end_object(w);
     jw_key(w, "prunable_after");
     if (l->prunable)
@@ -109,20 +109,20 @@ static void put_line(struct json_writer *w, const struct job_view *job, size_t i
     const struct line_trace *l = &job->trace->lines[i];
     const struct job_choice *f = &job->lines[i];
     jw_begin_object(w);
-    put_int(w, "index", (int64_t)i);
-    put_int(w, "stream", (int64_t)i); /* what it draws from, with the seed */
+    jw_key_int(w, "index", (int64_t)i);
+    jw_key_int(w, "stream", (int64_t)i); /* what it draws from, with the seed */
     if (job->route) {
-        put_text(w, "step", route_step_names[l->step]);
-        put_text(w, "model", job->route->steps[l->step].tier->name);
+        jw_key_cstring(w, "step", route_step_names[l->step]);
+        jw_key_cstring(w, "model", job->route->steps[l->step].tier->name);
     }
-    put_text(w, "status", line_state_names[l->state]);
+    jw_key_cstring(w, "status", line_state_names[l->state]);
     jw_key(w, "complete");
     jw_bool(w, l->complete);
     jw_key(w, "counted");
     jw_bool(w, l->counted);
     put_line_answer(w, l);
-    put_int(w, "output_tokens", f->output_tokens);
-    put_int(w, "thinking_tokens", f->reasoning_tokens);
+    jw_key_int(w, "output_tokens", f->output_tokens);
+    jw_key_int(w, "thinking_tokens", f->reasoning_tokens);
     jw_key(w, "closed_by_budget");
     jw_bool(w, f->closed_by_budget);
     jw_key(w, "confidence");
@@ -137,9 +137,9 @@ static void put_votes(struct json_writer *w, const struct reason_trace *t)
         const struct vote_option *o = &t->options[i];
         jw_begin_object(w);
         put_string(w, "answer", buf_str(&t->lines[o->first].answer));
-        put_int(w, "votes", o->votes);
-        put_int(w, "first", (int64_t)o->first);
-        put_int(w, "surest", (int64_t)o->best);
+        jw_key_int(w, "votes", o->votes);
+        jw_key_int(w, "first", (int64_t)o->first);
+        jw_key_int(w, "surest", (int64_t)o->best);
         jw_end_object(w);
     }
     jw_end_array(w);
@@ -152,25 +152,25 @@ static void put_stages(struct json_writer *w, const struct job_view *job)
     for (size_t i = 0; i < job->trace->n_lines; i++)
         thinking += job->lines[i].reasoning_tokens;
     jw_begin_object(w);
-    put_int(w, "thinking", thinking);
-    put_int(w, "answers_not_shown", job->output_tokens - thinking - visible);
-    put_int(w, "answer", visible);
+    jw_key_int(w, "thinking", thinking);
+    jw_key_int(w, "answers_not_shown", job->output_tokens - thinking - visible);
+    jw_key_int(w, "answer", visible);
     jw_end_object(w);
 }
 
 static void put_counts(struct json_writer *w, const struct reason_trace *t)
 {
     static const enum line_state states[] = { LINE_ENDED, LINE_FAILED, LINE_PRUNED, LINE_CANCELLED };
-    put_int(w, "started", (int64_t)t->n_lines);
+    jw_key_int(w, "started", (int64_t)t->n_lines);
     for (size_t k = 0; k < ARRAY_LEN(states); k++) {
         int64_t n = 0;
         for (size_t i = 0; i < t->n_lines; i++)
             n += t->lines[i].state == states[k];
-        put_int(w, line_state_names[states[k]], n);
+        jw_key_int(w, line_state_names[states[k]], n);
     }
-    put_int(w, "counted", t->counted);
-    put_int(w, "abstained", t->abstained);
-    put_int(w, "prunable", t->prunable);
+    jw_key_int(w, "counted", t->counted);
+    jw_key_int(w, "abstained", t->abstained);
+    jw_key_int(w, "prunable", t->prunable);
 }
 
 /* Null while the response runs, and where one line of thought made it. */
@@ -182,7 +182,7 @@ static void put_trace(struct json_writer *w, const struct job_view *job)
         return;
     }
     jw_begin_object(w);
-    put_text(w, "stop_reason", stop_names[t->stop]);
+    jw_key_cstring(w, "stop_reason", stop_names[t->stop]);
     jw_key(w, "shown");
     if (t->shown == SIZE_MAX)
         jw_null(w);
@@ -193,8 +193,8 @@ static void put_trace(struct json_writer *w, const struct job_view *job)
     put_votes(w, t);
     jw_key(w, "tokens");
     put_stages(w, job);
-    put_int(w, "wall_ms", job->ended_ms - job->started_ms);
-    put_int(w, "seed", (int64_t)job->seed);
+    jw_key_int(w, "wall_ms", job->ended_ms - job->started_ms);
+    jw_key_int(w, "seed", (int64_t)job->seed);
     jw_key(w, "lines");
     jw_begin_array(w);
     for (size_t i = 0; i < t->n_lines; i++)
@@ -234,12 +234,12 @@ void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_vi
     put_route(w, t, job);
     jw_key(w, "budget"); /* of thinking, in tokens */
     jw_begin_object(w);
-    put_int(w, "allowed", thinking_max(job));
-    put_int(w, "used", job->reasoning_tokens);
+    jw_key_int(w, "allowed", thinking_max(job));
+    jw_key_int(w, "used", job->reasoning_tokens);
     jw_end_object(w);
     jw_key(w, "effort");
     jw_cstring(w, effort_names[answering_effort(job)]);
-    put_int(w, "seed", (int64_t)job->seed);
+    jw_key_int(w, "seed", (int64_t)job->seed);
     jw_key(w, "confidence");
     put_confidence(w, job);
     put_omitted(w, t);

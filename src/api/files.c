@@ -120,15 +120,15 @@ static void put_file(struct buf *out, const struct upload *u, const char *id, in
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    put_text(&w, "id", id);
-    put_text(&w, "object", "file");
-    put_int(&w, "bytes", (int64_t)u->bytes.len);
-    put_int(&w, "created_at", created_s);
+    jw_key_cstring(&w, "id", id);
+    jw_key_cstring(&w, "object", "file");
+    jw_key_int(&w, "bytes", (int64_t)u->bytes.len);
+    jw_key_int(&w, "created_at", created_s);
     if (u->expires_s)
-        put_int(&w, "expires_at", created_s + u->expires_s);
+        jw_key_int(&w, "expires_at", created_s + u->expires_s);
     put_string(&w, "filename", u->name);
     put_string(&w, "purpose", u->purpose);
-    put_text(&w, "status", "processed");
+    jw_key_cstring(&w, "status", "processed");
     jw_end_object(&w);
 }
 

@@ -70,8 +70,8 @@ void responses_input_tokens(const struct call *c)
     struct buf out = { 0 };
     struct json_writer w = { .out = &out };
     jw_begin_object(&w);
-    put_text(&w, "object", "response.input_tokens");
-    put_int(&w, "input_tokens", tokens);
+    jw_key_cstring(&w, "object", "response.input_tokens");
+    jw_key_int(&w, "input_tokens", tokens);
     jw_end_object(&w);
     reply_json(c->x, 200, &out);
     buf_free(&out);

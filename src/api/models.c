@@ -34,7 +34,7 @@ static void put_efforts(struct json_writer *w, const struct tier *tier, const st
     for (int e = 0; e < EFFORT_COUNT; e++)
         jw_cstring(w, effort_names[e]);
     jw_end_array(w);
-    put_text(w, "default_effort", effort_names[tier->default_effort]);
+    jw_key_cstring(w, "default_effort", effort_names[tier->default_effort]);
     jw_key(w, "thinks");
     jw_bool(w, engine->thinks);
 }
@@ -46,22 +46,22 @@ static void put_model(struct json_writer *w, struct str id, const struct tier *t
     jw_begin_object(w);
     jw_key(w, "id");
     jw_string(w, id);
-    put_text(w, "object", "model");
-    put_int(w, "created", tier->created);
-    put_text(w, "owned_by", "thinkd");
-    put_int(w, "context_window", window);
-    put_int(w, "max_output_tokens", least(tier->max_output_tokens, window));
+    jw_key_cstring(w, "object", "model");
+    jw_key_int(w, "created", tier->created);
+    jw_key_cstring(w, "owned_by", "thinkd");
+    jw_key_int(w, "context_window", window);
+    jw_key_int(w, "max_output_tokens", least(tier->max_output_tokens, window));
     jw_key(w, "modalities");
     jw_raw(w, STR("{\"input\":[\"text\"],\"output\":[\"text\"]}"));
     put_endpoints(w, tier);
     put_efforts(w, tier, engine);
     jw_key(w, "price");
     jw_begin_object(w);
-    put_int(w, "input", tier->price_in);
-    put_int(w, "output", tier->price_out);
-    put_text(w, "unit", "nano-dollars per token");
+    jw_key_int(w, "input", tier->price_in);
+    jw_key_int(w, "output", tier->price_out);
+    jw_key_cstring(w, "unit", "nano-dollars per token");
     jw_end_object(w);
-    put_text(w, "engine", engine->model);
+    jw_key_cstring(w, "engine", engine->model);
     jw_end_object(w);
 }
 
@@ -82,7 +82,7 @@ void models_list(const struct call *c)
     struct buf body = { 0 };
     struct json_writer w = { .out = &body };
     jw_begin_object(&w);
-    put_text(&w, "object", "list");
+    jw_key_cstring(&w, "object", "list");
     jw_key(&w, "data");
     jw_begin_array(&w);
     for (size_t i = 0; i < c->api->cfg->n_tiers; i++) {

@@ -57,7 +57,7 @@ static void put_ref(struct json_writer *w, const char *section, const char *name
     char ref[NAME_MAX_BYTES + 64];
     snprintf(ref, sizeof ref, "#/components/%s/%s", section, name);
     jw_begin_object(w);
-    put_text(w, "$ref", ref);
+    jw_key_cstring(w, "$ref", ref);
     jw_end_object(w);
 }
 
@@ -173,7 +173,7 @@ static void put_union(struct json_writer *w, const char *table, const struct fie
     jw_begin_array(w);
     jw_raw(w, STR("{\"type\":\"string\"}"));
     jw_begin_object(w);
-    put_text(w, "type", "array");
+    jw_key_cstring(w, "type", "array");
     put_elements(w, table, f);
     jw_end_object(w);
     if (!f->required)
@@ -184,9 +184,9 @@ static void put_union(struct json_writer *w, const char *table, const struct fie
 static void put_state(struct json_writer *w, const struct field *f)
 {
     if (f->kind == FIELD_IGNORED)
-        put_text(w, "description", "Accepted and ignored by design.");
+        jw_key_cstring(w, "description", "Accepted and ignored by design.");
     if (f->kind == FIELD_UNBUILT) {
-        put_text(w, "description", "Not built: refused unless its value asks for nothing.");
+        jw_key_cstring(w, "description", "Not built: refused unless its value asks for nothing.");
         jw_key(w, "deprecated");
         jw_bool(w, true);
     }
@@ -257,8 +257,8 @@ static void put_table(struct json_writer *w, const struct field_table *t)
     component_name(name, t->name);
     jw_key(w, name);
     jw_begin_object(w);
-    put_text(w, "title", t->name);
-    put_text(w, "type", "object");
+    jw_key_cstring(w, "title", t->name);
+    jw_key_cstring(w, "type", "object");
     jw_key(w, "properties");
     jw_begin_object(w);
     for (size_t i = 0; i < t->n; i++) {
@@ -303,8 +303,8 @@ static void put_error_schema(struct json_writer *w)
                "\"$ref\":\"#/components/schemas/error.object\"}}}"));
     jw_key(w, "error.object");
     jw_begin_object(w);
-    put_text(w, "title", "error.object");
-    put_text(w, "type", "object");
+    jw_key_cstring(w, "title", "error.object");
+    jw_key_cstring(w, "type", "object");
     jw_key(w, "required");
     jw_raw(w, STR("[\"message\",\"type\",\"param\",\"code\"]"));
     jw_key(w, "properties");
@@ -321,7 +321,7 @@ static void put_error_response(struct json_writer *w, const char *key, const cha
 {
     jw_key(w, key);
     jw_begin_object(w);
-    put_text(w, "description", why);
+    jw_key_cstring(w, "description", why);
     put_raw(w, "content",
             STR("{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/error\"}}}"));
     jw_end_object(w);
@@ -363,7 +363,7 @@ static void put_parameter(struct json_writer *w, struct str name, const char *in
 {
     jw_begin_object(w);
     put_string(w, "name", name);
-    put_text(w, "in", in);
+    jw_key_cstring(w, "in", in);
     jw_key(w, "required");
     jw_bool(w, strcmp(in, "path") == 0);
     put_raw(w, "schema", STR("{\"type\":\"string\"}"));
@@ -508,11 +508,11 @@ void openapi_put(struct buf *out)
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    put_text(&w, "openapi", "3.1.0");
+    jw_key_cstring(&w, "openapi", "3.1.0");
     jw_key(&w, "info");
     jw_begin_object(&w);
-    put_text(&w, "title", "thinkd");
-    put_text(&w, "version", THINKD_VERSION);
+    jw_key_cstring(&w, "title", "thinkd");
+    jw_key_cstring(&w, "version", THINKD_VERSION);
     jw_end_object(&w);
     jw_key(&w, "paths");
     jw_begin_object(&w);

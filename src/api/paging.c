@@ -178,7 +178,7 @@ void list_begin(struct list_reply *l)
     *l = (struct list_reply){ .w = { .out = NULL } };
     l->w.out = &l->body;
     jw_begin_object(&l->w);
-    put_text(&l->w, "object", "list");
+    jw_key_cstring(&l->w, "object", "list");
     jw_key(&l->w, "data");
     jw_begin_array(&l->w);
 }
@@ -241,7 +241,7 @@ void reply_deleted(struct http_exchange *x, struct str id, const char *object)
     struct json_writer w = { .out = &body };
     jw_begin_object(&w);
     put_string(&w, "id", id);
-    put_text(&w, "object", object);
+    jw_key_cstring(&w, "object", object);
     jw_key(&w, "deleted");
     jw_bool(&w, true);
     jw_end_object(&w);

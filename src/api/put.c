@@ -5,22 +5,10 @@
  */
 #include "api/api_impl.h"
 
-void put_text(struct json_writer *w, const char *key, const char *value)
-{
-    jw_key(w, key);
-    jw_cstring(w, value);
-}
-
 void put_string(struct json_writer *w, const char *key, struct str value)
 {
     jw_key(w, key);
     jw_string(w, value);
-}
-
-void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-    jw_key(w, key);
-    jw_int(w, value);
 }
 
 void put_raw(struct json_writer *w, const char *key, struct str json)

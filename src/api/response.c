@@ -39,7 +39,7 @@ void put_output_text(struct json_writer *w, const struct turn *t, const struct j
                      const struct job_item *item)
 {
     jw_begin_object(w);
-    put_text(w, "type", "output_text");
+    jw_key_cstring(w, "type", "output_text");
     put_string(w, "text", buf_str(&item->text));
     put_raw(w, "annotations", STR("[]"));
     jw_key(w, "logprobs");
@@ -50,7 +50,7 @@ void put_output_text(struct json_writer *w, const struct turn *t, const struct j
 static void put_message(struct json_writer *w, const struct turn *t, const struct job_view *job,
                         const struct job_item *item, bool added)
 {
-    put_text(w, "role", "assistant");
+    jw_key_cstring(w, "role", "assistant");
     jw_key(w, "content");
     jw_begin_array(w);
     if (!added)
@@ -73,7 +73,7 @@ static void put_summary(struct json_writer *w, const struct job_item *item, bool
     jw_begin_array(w);
     if (!added && item->text.len > 0) {
         jw_begin_object(w);
-        put_text(w, "type", "summary_text");
+        jw_key_cstring(w, "type", "summary_text");
         put_string(w, "text", buf_str(&item->text));
         jw_end_object(w);
     }
@@ -82,8 +82,8 @@ static void put_summary(struct json_writer *w, const struct job_item *item, bool
 
 static void put_call(struct json_writer *w, const struct job_item *item, bool added)
 {
-    put_text(w, "call_id", item->call_id);
-    put_text(w, "name", item->name);
+    jw_key_cstring(w, "call_id", item->call_id);
+    jw_key_cstring(w, "name", item->name);
     put_string(w, item->custom ? "input" : "arguments", added ? STR("") : buf_str(&item->text));
 }
 
@@ -102,9 +102,12 @@ void put_item(struct json_writer *w, const struct turn *t, const struct job_view
 {
     bool thought = item->kind == JOB_REASONING;
     jw_begin_object(w);
-    put_text(w, "type", item_type(item));
-    put_text(w, "id", item->id);
-    put_text(w, "status", added || !item->done ? "in_progress" : item->complete ? "completed" : "incomplete");
+    jw_key_cstring(w, "type", item_type(item));
+    jw_key_cstring(w, "id", item->id);
+    jw_key_cstring(w, "status",
+                   added || !item->done ? "in_progress"
+                   : item->complete     ? "completed"
+                                        : "incomplete");
     if (item->kind == JOB_MESSAGE)
         put_message(w, t, job, item, added);
     else if (item->kind == JOB_CALL)
@@ -151,7 +154,7 @@ static const char *status_name(enum job_status status)
 
 static void put_status(struct json_writer *w, const struct job_view *job)
 {
-    put_text(w, "status", status_name(job->status));
+    jw_key_cstring(w, "status", status_name(job->status));
     jw_key(w, "completed_at");
     if (job->status == JOB_COMPLETED)
         jw_int(w, job->ended_ms / 1000);
@@ -181,18 +184,18 @@ static void put_usage(struct json_writer *w, const struct job_view *job)
         return;
     }
     jw_begin_object(w);
-    put_int(w, "input_tokens", job->input_tokens);
+    jw_key_int(w, "input_tokens", job->input_tokens);
     jw_key(w, "input_tokens_details");
     jw_begin_object(w);
-    put_int(w, "cached_tokens", job->cached_tokens);
-    put_int(w, "cache_write_tokens", 0); /* nobody is billed for what is kept */
+    jw_key_int(w, "cached_tokens", job->cached_tokens);
+    jw_key_int(w, "cache_write_tokens", 0); /* nobody is billed for what is kept */
     jw_end_object(w);
-    put_int(w, "output_tokens", job->output_tokens); /* thinking is part of it */
+    jw_key_int(w, "output_tokens", job->output_tokens); /* thinking is part of it */
     jw_key(w, "output_tokens_details");
     jw_begin_object(w);
-    put_int(w, "reasoning_tokens", job->reasoning_tokens);
+    jw_key_int(w, "reasoning_tokens", job->reasoning_tokens);
     jw_end_object(w);
-    put_int(w, "total_tokens", job->input_tokens + job->output_tokens);
+    jw_key_int(w, "total_tokens", job->input_tokens + job->output_tokens);
     jw_end_object(w);
 }
 
@@ -231,8 +234,8 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     put_conversation(w, t);
     jw_key(w, "reasoning");
     jw_begin_object(w);
-    put_text(w, "effort", effort_names[t->effort]);
-    put_text(w, "summary", t->echo.summary >= 0 ? summary_names[t->echo.summary] : NULL);
+    jw_key_cstring(w, "effort", effort_names[t->effort]);
+    jw_key_cstring(w, "summary", t->echo.summary >= 0 ? summary_names[t->echo.summary] : NULL);
     jw_end_object(w);
     put_raw(w, "store", t->store ? STR("true") : STR("false"));
     put_raw(w, "background", t->background ? STR("true") : STR("false"));
@@ -240,7 +243,7 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     jw_real(w, job->plan->temperature);
     jw_key(w, "top_p");
     jw_real(w, job->plan->top_p);
-    put_int(w, "top_logprobs", t->top_logprobs);
+    jw_key_int(w, "top_logprobs", t->top_logprobs);
     jw_key(w, "presence_penalty");
     jw_real(w, (double)t->presence_penalty);
     jw_key(w, "frequency_penalty");
@@ -249,14 +252,14 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     jw_begin_object(w);
     jw_key(w, "format");
     format_put(w, t);
-    put_text(w, "verbosity", verbosities[t->echo.verbosity]);
+    jw_key_cstring(w, "verbosity", verbosities[t->echo.verbosity]);
     jw_end_object(w);
     jw_key(w, "tool_choice");
     jw_value(w, t->tools.choice);
     jw_key(w, "tools");
     jw_value(w, t->tools.list);
-    put_text(w, "truncation", t->truncate ? "auto" : "disabled");
-    put_text(w, "service_tier", "default");
+    jw_key_cstring(w, "truncation", t->truncate ? "auto" : "disabled");
+    jw_key_cstring(w, "service_tier", "default");
     if (t->metadata) {
         jw_key(w, "metadata");
         jw_value(w, t->metadata);
@@ -275,11 +278,11 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
 void put_response(struct json_writer *w, const struct turn *t, const struct job_view *job)
 {
     jw_begin_object(w);
-    put_text(w, "id", t->id);
-    put_text(w, "object", "response");
-    put_int(w, "created_at", t->created_s);
+    jw_key_cstring(w, "id", t->id);
+    jw_key_cstring(w, "object", "response");
+    jw_key_int(w, "created_at", t->created_s);
     put_status(w, job);
-    put_text(w, "model", answering_name(t, job));
+    jw_key_cstring(w, "model", answering_name(t, job));
     put_output(w, t, job);
     put_asked(w, t, job);
     put_usage(w, job);

@@ -173,14 +173,14 @@ void put_step_costs(struct json_writer *w, const struct job_view *job)
             continue;
         struct money m = step_cost(job, step);
         jw_begin_object(w);
-        put_text(w, "step", route_step_names[step]);
-        put_text(w, "model", job->route->steps[step].tier->name);
-        put_text(w, "effort", effort_names[job->route->steps[step].plan.effort]);
-        put_int(w, "input_tokens", job->step_input[step]);
-        put_int(w, "output_tokens", job->step_output[step]);
-        put_int(w, "input", m.in);
-        put_int(w, "output", m.out);
-        put_int(w, "total", m.in + m.out);
+        jw_key_cstring(w, "step", route_step_names[step]);
+        jw_key_cstring(w, "model", job->route->steps[step].tier->name);
+        jw_key_cstring(w, "effort", effort_names[job->route->steps[step].plan.effort]);
+        jw_key_int(w, "input_tokens", job->step_input[step]);
+        jw_key_int(w, "output_tokens", job->step_output[step]);
+        jw_key_int(w, "input", m.in);
+        jw_key_int(w, "output", m.out);
+        jw_key_int(w, "total", m.in + m.out);
         jw_end_object(w);
     }
     jw_end_array(w);

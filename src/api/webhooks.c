@@ -104,10 +104,10 @@ static void put_event(struct buf *out, const char *id, int64_t created_s, const 
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    put_text(&w, "id", id);
-    put_text(&w, "object", "event");
-    put_int(&w, "created_at", created_s);
-    put_text(&w, "type", type);
+    jw_key_cstring(&w, "id", id);
+    jw_key_cstring(&w, "object", "event");
+    jw_key_int(&w, "created_at", created_s);
+    jw_key_cstring(&w, "type", type);
     jw_key(&w, "data");
     jw_begin_object(&w);
     put_string(&w, "id", response);

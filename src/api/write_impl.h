@@ -10,9 +10,7 @@
 
 /* --- put.c: a key and its value ------------------------------------------------------------------------ */
 
-void put_text(struct json_writer *w, const char *key, const char *value); /* NULL writes null */
 void put_string(struct json_writer *w, const char *key, struct str value);
-void put_int(struct json_writer *w, const char *key, int64_t value);
 void put_raw(struct json_writer *w, const char *key, struct str json);
 void put_value(struct json_writer *w, const char *key, const json_t *value);
 

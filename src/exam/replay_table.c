@@ -49,40 +49,22 @@ void exam_replay_table(const struct exam_replay *r, struct buf *out)
         buf_printf(out, "%lld questions lack traces and were left out\n", (long long)r->left_out);
 }
 
-static void put_real(struct json_writer *w, const char *key, double v)
-{
-    jw_key(w, key);
-    jw_real(w, v);
-}
-
-static void put_text(struct json_writer *w, const char *key, const char *v)
-{
-    jw_key(w, key);
-    jw_cstring(w, v);
-}
-
-static void put_int(struct json_writer *w, const char *key, int64_t v)
-{
-    jw_key(w, key);
-    jw_int(w, v);
-}
-
 static void json_row(struct json_writer *w, const struct exam_replay *r, const struct exam_replay_row *row)
 {
     jw_begin_object(w);
-    put_text(w, "model", r->candidates[row->candidate].model);
-    put_text(w, "effort", r->candidates[row->candidate].effort);
-    put_text(w, "policy", r->policies[row->policy].name);
-    put_real(w, "accuracy", row->accuracy);
-    put_real(w, "low", row->interval.low);
-    put_real(w, "high", row->interval.high);
-    put_real(w, "tokens", row->tokens);
-    put_real(w, "lines", row->lines);
+    jw_key_cstring(w, "model", r->candidates[row->candidate].model);
+    jw_key_cstring(w, "effort", r->candidates[row->candidate].effort);
+    jw_key_cstring(w, "policy", r->policies[row->policy].name);
+    jw_key_real(w, "accuracy", row->accuracy);
+    jw_key_real(w, "low", row->interval.low);
+    jw_key_real(w, "high", row->interval.high);
+    jw_key_real(w, "tokens", row->tokens);
+    jw_key_real(w, "lines", row->lines);
     if (row->compared) {
-        put_real(w, "difference", row->difference);
-        put_real(w, "difference_low", row->difference_interval.low);
-        put_real(w, "difference_high", row->difference_interval.high);
-        put_real(w, "token_share", row->token_share);
+        jw_key_real(w, "difference", row->difference);
+        jw_key_real(w, "difference_low", row->difference_interval.low);
+        jw_key_real(w, "difference_high", row->difference_interval.high);
+        jw_key_real(w, "token_share", row->token_share);
     }
     jw_end_object(w);
 }
@@ -91,11 +73,11 @@ void exam_replay_json(const struct exam_replay *r, struct buf *out)
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    put_int(&w, "questions", r->items);
-    put_int(&w, "left_out", r->left_out);
-    put_int(&w, "traces", r->traces);
-    put_int(&w, "orders", EXAM_ORDERS);
-    put_int(&w, "clusters", (int64_t)r->clusters);
+    jw_key_int(&w, "questions", r->items);
+    jw_key_int(&w, "left_out", r->left_out);
+    jw_key_int(&w, "traces", r->traces);
+    jw_key_int(&w, "orders", EXAM_ORDERS);
+    jw_key_int(&w, "clusters", (int64_t)r->clusters);
     jw_key(&w, "rows");
     jw_begin_array(&w);
     for (size_t i = 0; i < r->rows_len; i++)

@@ -247,45 +247,27 @@ void exam_report_table(const struct exam_report *r, enum exam_detail detail, str
 
 /* --- JSON -------------------------------------------------------------------------------------------------------- */
 
-static void put_int(struct json_writer *w, const char *key, int64_t v)
-{
-    jw_key(w, key);
-    jw_int(w, v);
-}
-
-static void put_real(struct json_writer *w, const char *key, double v)
-{
-    jw_key(w, key);
-    jw_real(w, v);
-}
-
-static void put_text(struct json_writer *w, const char *key, const char *v)
-{
-    jw_key(w, key);
-    jw_cstring(w, v);
-}
-
 static void json_row(struct json_writer *w, const struct exam_row *row)
 {
     struct exam_interval in = exam_wilson(row->right, row->asked);
     jw_begin_object(w);
-    put_text(w, "family", row->family);
+    jw_key_cstring(w, "family", row->family);
     jw_key(w, "level");
     if (row->level)
         jw_int(w, row->level);
     else
         jw_null(w);
-    put_int(w, "asked", row->asked);
-    put_int(w, "right", row->right);
-    put_int(w, "failed", row->failed);
-    put_real(w, "accuracy", accuracy(row));
-    put_real(w, "low", in.low);
-    put_real(w, "high", in.high);
-    put_int(w, "output_tokens", row->output_tokens);
-    put_int(w, "reasoning_tokens", row->reasoning_tokens);
-    put_real(w, "seconds", row->seconds);
-    put_int(w, "priced", row->priced);
-    put_int(w, "cost", row->cost); /* nano-dollars, of those that are priced */
+    jw_key_int(w, "asked", row->asked);
+    jw_key_int(w, "right", row->right);
+    jw_key_int(w, "failed", row->failed);
+    jw_key_real(w, "accuracy", accuracy(row));
+    jw_key_real(w, "low", in.low);
+    jw_key_real(w, "high", in.high);
+    jw_key_int(w, "output_tokens", row->output_tokens);
+    jw_key_int(w, "reasoning_tokens", row->reasoning_tokens);
+    jw_key_real(w, "seconds", row->seconds);
+    jw_key_int(w, "priced", row->priced);
+    jw_key_int(w, "cost", row->cost); /* nano-dollars, of those that are priced */
     jw_end_object(w);
 }
 
@@ -303,8 +285,8 @@ static void json_rows(struct json_writer *w, const struct exam_part *part)
 static void json_part(struct json_writer *w, const struct exam_part *part)
 {
     jw_begin_object(w);
-    put_text(w, "model", part->candidate.model);
-    put_text(w, "effort", part->candidate.effort);
+    jw_key_cstring(w, "model", part->candidate.model);
+    jw_key_cstring(w, "effort", part->candidate.effort);
     json_rows(w, part);
     jw_end_object(w);
 }
@@ -312,17 +294,17 @@ static void json_part(struct json_writer *w, const struct exam_part *part)
 static void json_pair(struct json_writer *w, const struct exam_pair *p)
 {
     jw_begin_object(w);
-    put_int(w, "a", (int64_t)p->a);
-    put_int(w, "b", (int64_t)p->b);
-    put_int(w, "common", p->n);
-    put_int(w, "only_a", p->only_a);
-    put_int(w, "only_b", p->only_b);
-    put_int(w, "clusters", (int64_t)p->clusters);
-    put_real(w, "difference", p->difference);
-    put_real(w, "low", p->interval.low);
-    put_real(w, "high", p->interval.high);
-    put_real(w, "p", p->p);
-    put_real(w, "p_holm", p->holm);
+    jw_key_int(w, "a", (int64_t)p->a);
+    jw_key_int(w, "b", (int64_t)p->b);
+    jw_key_int(w, "common", p->n);
+    jw_key_int(w, "only_a", p->only_a);
+    jw_key_int(w, "only_b", p->only_b);
+    jw_key_int(w, "clusters", (int64_t)p->clusters);
+    jw_key_real(w, "difference", p->difference);
+    jw_key_real(w, "low", p->interval.low);
+    jw_key_real(w, "high", p->interval.high);
+    jw_key_real(w, "p", p->p);
+    jw_key_real(w, "p_holm", p->holm);
     jw_end_object(w);
 }
 
@@ -344,14 +326,14 @@ void exam_report_json(const struct exam_report *r, struct buf *out)
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    put_int(&w, "seed", (int64_t)r->seed);
-    put_real(&w, "wall_seconds", r->wall_seconds);
-    put_int(&w, "resumed", r->resumed);
+    jw_key_int(&w, "seed", (int64_t)r->seed);
+    jw_key_real(&w, "wall_seconds", r->wall_seconds);
+    jw_key_int(&w, "resumed", r->resumed);
     if (r->parts_len == 1)
         json_rows(&w, &r->parts[0]);
     else
         json_parts(&w, r);
-    put_text(&w, "first_error", r->first_error.code ? r->first_error.message : NULL);
+    jw_key_cstring(&w, "first_error", r->first_error.code ? r->first_error.message : NULL);
     jw_end_object(&w);
     buf_putc(out, '\n');
 }

@@ -216,3 +216,21 @@ void json_dump(struct buf *out, const json_t *value)
     struct json_writer w = { .out = out };
     jw_value(&w, value);
 }
+
+void jw_key_cstring(struct json_writer *w, const char *key, const char *s)
+{
+    jw_key(w, key);
+    jw_cstring(w, s);
+}
+
+void jw_key_int(struct json_writer *w, const char *key, int64_t v)
+{
+    jw_key(w, key);
+    jw_int(w, v);
+}
+
+void jw_key_real(struct json_writer *w, const char *key, double v)
+{
+    jw_key(w, key);
+    jw_real(w, v);
+}
