@@ -2,49 +2,22 @@
  * adjust.c - penalties and biases: what is chosen is what a model alone, asked row by row with the formula written out,
  * would choose; what is told of it is what it says without them; thoughts know nothing of them.
  */
-#include "base/file.h"
 #include "base/log.h"
 #include "collect.h"
 #include "engine/engine_impl.h"
 #include "model/model.h"
+#include "models.h"
 #include "test.h"
-
-#include "../model/gguf_make.h"
 
 #include <math.h>
 #include <string.h>
 
 static char *tiny, *thinker; /* the second's prompt opens the thought */
 
-static char *model_file(const char *name)
-{
-    struct buf b = { 0 };
-    buf_printf(&b, "%s/%s.gguf", test_tmpdir(), name);
-    return buf_take(&b);
-}
-
 static int make_models(void **state)
 {
     (void)state;
-    static const char from[] = "and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}";
-    static const char to[] = "and enable_thinking is true              %}<think>{% endif %}";
-    _Static_assert(sizeof from == sizeof to, "a patch keeps the file's offsets");
-    struct gguf_make_shape shape = gguf_make_tiny_shape("qwen3", TENSOR_F32, 5);
-    struct gguf_make g;
-    struct buf bytes = { 0 };
-    struct err err;
-    tiny = model_file("adjust");
-    thinker = model_file("adjust-thinker");
-    gguf_make_init(&g);
-    gguf_make_model(&g, &shape);
-    gguf_make_bytes(&g, &bytes);
-    assert_int_equal(file_write(tiny, buf_str(&bytes), &err), ERR_OK);
-    size_t at = str_find(buf_str(&bytes), str_from(from));
-    assert_true(at != SIZE_MAX);
-    memcpy(bytes.ptr + at, to, sizeof to - 1);
-    assert_int_equal(file_write(thinker, buf_str(&bytes), &err), ERR_OK);
-    buf_free(&bytes);
-    gguf_make_free(&g);
+    models_make("adjust", &tiny, &thinker);
     log_set_level(LOG_ERROR);
     return 0;
 }

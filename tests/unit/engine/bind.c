@@ -5,48 +5,21 @@
  * That a grammar changes nothing about company, guesses, stepping back and going on is checked where those are: lookup.c,
  * resume.c, local.c.
  */
-#include "base/file.h"
 #include "base/log.h"
 #include "collect.h"
 #include "grammar/grammar.h"
+#include "models.h"
 #include "test.h"
-
-#include "../model/gguf_make.h"
 
 #include <math.h>
 #include <string.h>
 
 static char *tiny, *thinker; /* the second's prompt opens the thought */
 
-static char *model_file(const char *name)
-{
-    struct buf b = { 0 };
-    buf_printf(&b, "%s/%s.gguf", test_tmpdir(), name);
-    return buf_take(&b);
-}
-
 static int make_models(void **state)
 {
     (void)state;
-    static const char from[] = "and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}";
-    static const char to[] = "and enable_thinking is true              %}<think>{% endif %}";
-    _Static_assert(sizeof from == sizeof to, "a patch keeps the file's offsets");
-    struct gguf_make_shape shape = gguf_make_tiny_shape("qwen3", TENSOR_F32, 5);
-    struct gguf_make g;
-    struct buf bytes = { 0 };
-    struct err err;
-    tiny = model_file("bind");
-    thinker = model_file("bind-thinker");
-    gguf_make_init(&g);
-    gguf_make_model(&g, &shape);
-    gguf_make_bytes(&g, &bytes);
-    assert_int_equal(file_write(tiny, buf_str(&bytes), &err), ERR_OK);
-    size_t at = str_find(buf_str(&bytes), str_from(from));
-    assert_true(at != SIZE_MAX);
-    memcpy(bytes.ptr + at, to, sizeof to - 1);
-    assert_int_equal(file_write(thinker, buf_str(&bytes), &err), ERR_OK);
-    buf_free(&bytes);
-    gguf_make_free(&g);
+    models_make("bind", &tiny, &thinker);
     log_set_level(LOG_ERROR);
     return 0;
 }

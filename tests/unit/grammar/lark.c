@@ -2,6 +2,7 @@
  * lark.c - Lark's syntax: what grammars accept, where they first refuse, and what is refused when they are read.
  */
 #include "test.h"
+#include "texts.h"
 
 #include "reference.h"
 
@@ -66,23 +67,6 @@ static int close_vocab(void **state)
     return 0;
 }
 
-static void check_text(struct grammar *g, const struct row *row, const char *text)
-{
-    struct matcher *m;
-    const char *bar = strchr(text, '|');
-    struct buf bytes = { 0 };
-    buf_put(&bytes, text, bar ? (size_t)(bar - text) : strlen(text));
-    size_t good = bytes.len;
-    if (bar)
-        buf_puts(&bytes, bar + 1);
-    matcher_open(&m, g, vocab);
-    size_t taken = matcher_put(m, buf_str(&bytes));
-    if (taken != good || (!bar && !matcher_may_end(m)) || (bar && !bar[1] && matcher_may_end(m)))
-        fail_msg("%s and \"%s\": %zu bytes were taken", row->source, text, taken);
-    matcher_close(m);
-    buf_free(&bytes);
-}
-
 static void grammars_mean_what_they_say(void **state)
 {
     (void)state;
@@ -94,9 +78,9 @@ static void grammars_mean_what_they_say(void **state)
             fail_msg("%s: %s", rows[i].source, err.message);
         assert_int_equal(code, rows[i].good[0] ? ERR_OK : ERR_INVALID_VALUE);
         for (size_t k = 0; !code && k < ARRAY_LEN(rows[i].good) && rows[i].good[k]; k++)
-            check_text(g, &rows[i], rows[i].good[k]);
+            texts_check(g, vocab, rows[i].source, rows[i].good[k]);
         for (size_t k = 0; !code && k < ARRAY_LEN(rows[i].bad) && rows[i].bad[k]; k++)
-            check_text(g, &rows[i], rows[i].bad[k]);
+            texts_check(g, vocab, rows[i].source, rows[i].bad[k]);
         grammar_unref(g);
     }
 }

@@ -2,6 +2,7 @@
  * regex.c - patterns: what they accept, where they first refuse, and what is refused when they are read.
  */
 #include "test.h"
+#include "texts.h"
 
 #include "base/rng.h"
 #include "grammar/node_impl.h"
@@ -90,23 +91,6 @@ static int close_vocab(void **state)
     return 0;
 }
 
-static void check_text(struct grammar *g, const struct row *row, const char *text)
-{
-    struct matcher *m;
-    const char *bar = strchr(text, '|');
-    struct buf bytes = { 0 };
-    buf_put(&bytes, text, bar ? (size_t)(bar - text) : strlen(text));
-    size_t good = bytes.len;
-    if (bar)
-        buf_puts(&bytes, bar + 1);
-    matcher_open(&m, g, vocab);
-    size_t taken = matcher_put(m, buf_str(&bytes));
-    if (taken != good || (!bar && !matcher_may_end(m)) || (bar && !bar[1] && matcher_may_end(m)))
-        fail_msg("%s and \"%s\": %zu bytes were taken", row->pattern, text, taken);
-    matcher_close(m);
-    buf_free(&bytes);
-}
-
 static void patterns_mean_what_they_say(void **state)
 {
     (void)state;
@@ -124,9 +108,9 @@ static void patterns_mean_what_they_say(void **state)
         code = grammar_from(&g, b, start, ERR_INVALID_SCHEMA, &err);
         assert_int_equal(code, rows[i].good[0] ? ERR_OK : ERR_INVALID_SCHEMA);
         for (size_t k = 0; !code && k < ARRAY_LEN(rows[i].good) && rows[i].good[k]; k++)
-            check_text(g, &rows[i], rows[i].good[k]);
+            texts_check(g, vocab, rows[i].pattern, rows[i].good[k]);
         for (size_t k = 0; !code && k < ARRAY_LEN(rows[i].bad) && rows[i].bad[k]; k++)
-            check_text(g, &rows[i], rows[i].bad[k]);
+            texts_check(g, vocab, rows[i].pattern, rows[i].bad[k]);
         grammar_unref(g);
     }
 }
@@ -159,10 +143,10 @@ static void json_images_have_one_spelling(void **state)
     rule_define(b, start, node_json_image(b, node_and(b, any, node_not(b, node_text(b, STR("x\n"))))));
     assert_int_equal(grammar_from(&g, b, start, ERR_INVALID_SCHEMA, &err), ERR_OK);
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        check_text(g, &row, good[i]);
+        texts_check(g, vocab, row.pattern, good[i]);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        check_text(g, &row, bad[i]);
-    check_text(g, &row, "x\\n|");
+        texts_check(g, vocab, row.pattern, bad[i]);
+    texts_check(g, vocab, row.pattern, "x\\n|");
     grammar_unref(g);
 }
 
@@ -177,7 +161,7 @@ static void each_character_is_spelled_as_json_writes_it(void **state)
     const struct node *text = node_text(b, STR("\b\f\n\r\t\"\\/\x01\x1f\x7f\xC3\xA9"));
     rule_define(b, start, node_json_image(b, text));
     assert_int_equal(grammar_from(&g, b, start, ERR_INVALID_SCHEMA, &err), ERR_OK);
-    check_text(g, &row, "\\b\\f\\n\\r\\t\\\"\\\\/\\u0001\\u001f\x7f\xC3\xA9");
+    texts_check(g, vocab, row.pattern, "\\b\\f\\n\\r\\t\\\"\\\\/\\u0001\\u001f\x7f\xC3\xA9");
     grammar_unref(g);
 }
 
