@@ -1,16 +1,18 @@
 /*
  * pack.c - documents into rows, rows into batches.
  *
- * A document goes into the fullest of a few open rows that still has room for it, among the rows of the shortest length
- * that holds it; attention costs by the length of the row. A row closes when hardly anything fits any more, and batches
- * are made of closed rows in the order in which they closed. What depends on the documents' order depends on nothing else.
+ * Attention costs by the length of the row, so a row is as short as its longest document allows. A document goes into the
+ * fullest open row that has room for it, the longest rows first: they cost the same when half of them is padding. Where
+ * none has room it begins a row of the shortest length that holds it. A row closes when hardly anything fits any more, and
+ * batches are made of closed rows in the order in which they closed. What depends on the documents' order depends on
+ * nothing else.
  */
 #include "corpus.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define OPEN_ROWS_MAX 96
+#define OPEN_ROWS_MAX 32 /* what they hold at a shard's end is lost */
 #define ROOM_MIN      12 /* tokens of room below which a row closes */
 
 struct row {
@@ -124,26 +126,30 @@ static size_t fullest(const struct shelf *shelf, size_t len_max)
     return best;
 }
 
-static struct shelf *shelf_for(struct packer *p, size_t len)
+/* The place of a document of that length: an open row with room, else a row begun on the shortest shelf that holds it. NULL:
+ * too long for all. */
+static struct shelf *shelf_for(struct packer *p, size_t len, size_t *at)
 {
-    for (size_t i = 0; i < p->shape.lengths_len; i++)
-        if (len <= p->shelves[i].length)
-            return &p->shelves[i];
-    return NULL;
+    size_t i = p->shape.lengths_len;
+    for (; i > 0 && p->shelves[i - 1].length >= len; i--)
+        if ((*at = fullest(&p->shelves[i - 1], p->shelves[i - 1].length - len)) != SIZE_MAX)
+            return &p->shelves[i - 1];
+    if (i == p->shape.lengths_len)
+        return NULL;
+    struct shelf *shelf = &p->shelves[i];
+    if (shelf->open_len == OPEN_ROWS_MAX)
+        close_row(p, shelf, fullest(shelf, shelf->length));
+    *at = shelf->open_len++;
+    return shelf;
 }
 
 void packer_put(struct packer *p, const struct tokens *document)
 {
-    struct shelf *shelf = shelf_for(p, document->len);
+    size_t at;
+    struct shelf *shelf = shelf_for(p, document->len, &at);
     if (!shelf) {
         p->counts.too_long++;
         return;
-    }
-    size_t at = fullest(shelf, shelf->length - document->len);
-    if (at == SIZE_MAX) {
-        if (shelf->open_len == OPEN_ROWS_MAX)
-            close_row(p, shelf, fullest(shelf, shelf->length));
-        at = shelf->open_len++;
     }
     struct row *row = &shelf->open[at];
     memcpy(row->tokens + row->len, document->ptr, document->len * sizeof *document->ptr);
