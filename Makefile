@@ -137,7 +137,7 @@ fuzz:
 layers:
 	@scripts/layers
 # What takes longer than a test may: a thousand requests under the sanitizers, three thousand that must leave memory flat,
-# 200 kills, texts of ten thousand random schemas held against ajv, then the other platforms.
+# 200 kills, texts and answers of ten thousand random schemas held against ajv, then the other platforms.
 prove:
 	@$(MAKE) --no-print-directory SAN=address,undefined soak
 	@$(MAKE) --no-print-directory flat kills schemas

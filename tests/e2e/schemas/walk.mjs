@@ -1,16 +1,15 @@
 /*
- * main.mjs - what the grammar of a schema lets through is valid, says ajv; what ajv refuses is not let through.
+ * walk.mjs - what the grammar of a schema lets through is valid, says ajv; what ajv refuses is not let through.
  *
- *   node main.mjs WALK COUNT    WALK: the program of walk.c
+ *   node walk.mjs WALK COUNT    WALK: the program of walk.c
  *
  * For COUNT random schemas: random texts of the grammar are parsed and validated; then documents that are nearly
  * those are made, and of those that ajv refuses none may be accepted. Where a keyword was left out (thinkd says
  * which), it is taken off the schema that ajv gets, and everything else must still hold.
  */
 import { spawnSync } from 'node:child_process';
-import Ajv from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
 
+import { validator, without } from './ajv.mjs';
 import { mutate, randomSchema, rng } from './random.mjs';
 import { main, test } from './tap.mjs';
 
@@ -25,25 +24,6 @@ function ask(requests) {
   const ran = spawnSync(walk, { input, maxBuffer: 1 << 30 });
   if (ran.status !== 0) throw new Error(`walk ended with ${ran.status ?? ran.signal}: ${ran.stderr}`);
   return ran.stdout.toString().trimEnd().split('\n').map((line) => JSON.parse(line));
-}
-
-// The schema without the keywords that were left out; null where taking one off does not say the same as leaving it out.
-function without(schema, omitted) {
-  const copy = structuredClone(schema);
-  for (const { path, keyword } of omitted ?? []) {
-    let at = copy;
-    for (const key of path.split('/').slice(1)) at = at?.[key.replaceAll('~1', '/').replaceAll('~0', '~')];
-    if (!at || !(keyword in at)) return null;
-    if (keyword === 'oneOf') at.anyOf = [...(at.anyOf ?? []), ...at.oneOf];
-    delete at[keyword];
-  }
-  return copy;
-}
-
-function validator(schema) {
-  const ajv = new Ajv({ strict: false, allErrors: false, multipleOfPrecision: 8, logger: false });
-  addFormats(ajv, { mode: 'full' });
-  return ajv.compile(schema);
 }
 
 // The texts of one batch, held against ajv. Says what was wrong.
