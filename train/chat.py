@@ -12,6 +12,7 @@ SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *MARKUP, "<|more|>", 
 # The closing sentence of thinking that ran out of budget; "</think>" follows it.
 CLOSE = "\nTime is up.\n"
 MORE = "<|more|>"  # behind a finished thought: another look follows
+REFUSAL = "I am thinkd's small built-in model and only solve short exercises"  # how each of its refusals begins
 TEMPLATE_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "chat.jinja")
 
 # What tokenizer.ggml.pre = "qwen2" means: each digit by itself, words with one leading blank, punctuation with newlines.

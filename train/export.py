@@ -55,6 +55,7 @@ def write_gguf(path, config, weights, tok, template, kind="q8_0"):
     w.add_uint32("thinkd.thinking.tokens", THINKING_TOKENS)
     w.add_string("thinkd.thinking.close_text", chat.CLOSE)
     w.add_string("thinkd.thinking.continue_text", chat.MORE)
+    w.add_string("thinkd.refusal.opening", chat.REFUSAL)
     for name, value in weights.items():
         array = value.detach().float().cpu().numpy()
         if array.ndim == 2:

@@ -52,10 +52,11 @@ static void put_logprobs(struct json_writer *w, const struct turn *t, const stru
         jw_null(w);
         return;
     }
+    bool refusal = choice_refuses(job, choice);
     jw_begin_object(w);
-    jw_key(w, "content");
+    jw_key(w, refusal ? "refusal" : "content");
     put_token_list(w, t, job, choice, first, n);
-    jw_key_cstring(w, "refusal", NULL);
+    jw_key_cstring(w, refusal ? "content" : "refusal", NULL);
     jw_end_object(w);
 }
 
@@ -117,8 +118,8 @@ static void put_calls(struct json_writer *w, const struct job_view *job, size_t 
     jw_end_array(w);
 }
 
-/* A choice that was cut inside its thought has no message; its content is empty, as clients expect a string. Beside calls it is
- * null where there is none. */
+/* A choice that was cut inside its thought has no message; its content is empty, as clients expect a string. It is null in a
+ * refusal, and beside calls where there is none. */
 static void put_choice(struct json_writer *w, const struct turn *t, const struct job_view *job, size_t choice)
 {
     jw_begin_object(w);
@@ -127,12 +128,15 @@ static void put_choice(struct json_writer *w, const struct turn *t, const struct
     jw_begin_object(w);
     jw_key_cstring(w, "role", "assistant");
     struct str text = choice_text(job, choice);
-    bool calls = calls_of(job, choice);
-    if (calls && !text.len)
+    bool calls = calls_of(job, choice), refusal = choice_refuses(job, choice);
+    if (refusal || (calls && !text.len))
         jw_key_cstring(w, "content", NULL);
     else
         put_string(w, "content", text);
-    jw_key_cstring(w, "refusal", NULL);
+    if (refusal)
+        put_string(w, "refusal", text);
+    else
+        jw_key_cstring(w, "refusal", NULL);
     jw_key(w, "annotations");
     jw_raw(w, STR("[]"));
     if (calls)
@@ -228,7 +232,7 @@ static void write_delta(struct turn *t, const struct job_event *ev, const struct
     struct buf delta = { 0 };
     struct json_writer w = { .out = &delta };
     jw_begin_object(&w);
-    jw_key(&w, "content");
+    jw_key(&w, choice_refuses(job, ev->choice) ? "refusal" : "content");
     jw_string(&w, ev->text);
     jw_end_object(&w);
     write_choice(t, job, ev->choice, buf_str(&delta), ev, NULL);

@@ -9,12 +9,24 @@
  */
 #include "api/api_impl.h"
 
-struct str choice_text(const struct job_view *job, size_t choice)
+static const struct job_item *message_of(const struct job_view *job, size_t choice)
 {
     for (size_t i = 0; i < job->n_items; i++)
         if (job->items[i].kind == JOB_MESSAGE && job->items[i].choice == choice)
-            return buf_str(&job->items[i].text);
-    return STR("");
+            return &job->items[i];
+    return NULL;
+}
+
+struct str choice_text(const struct job_view *job, size_t choice)
+{
+    const struct job_item *message = message_of(job, choice);
+    return message ? buf_str(&message->text) : STR("");
+}
+
+bool choice_refuses(const struct job_view *job, size_t choice)
+{
+    const struct job_item *message = message_of(job, choice);
+    return message && message->refusal;
 }
 
 /* No tools, no filter: these two are all there is. */

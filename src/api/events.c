@@ -75,20 +75,25 @@ static void put_summary_text(struct json_writer *w, const struct event_in *in)
 static void put_part_added(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
-    put_raw(w, "part", STR("{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[],\"logprobs\":[]}"));
+    put_raw(w, "part",
+            in->item->refusal
+                ? STR("{\"type\":\"refusal\",\"refusal\":\"\"}")
+                : STR("{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[],\"logprobs\":[]}"));
 }
 
 static void put_part_done(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
     jw_key(w, "part");
-    put_output_text(w, in->t, in->job, in->item);
+    put_message_part(w, in->t, in->job, in->item);
 }
 
 static void put_text_delta(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
     put_string(w, "delta", in->ev->text);
+    if (in->item->refusal)
+        return;
     jw_key(w, "logprobs");
     put_token_list(w, in->t, in->job, in->ev->choice, in->ev->first_token, in->ev->n_tokens);
 }
@@ -96,7 +101,9 @@ static void put_text_delta(struct json_writer *w, const struct event_in *in)
 static void put_text_done(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
-    put_string(w, "text", in->ev->text);
+    put_string(w, in->item->refusal ? "refusal" : "text", in->ev->text);
+    if (in->item->refusal)
+        return;
     jw_key(w, "logprobs");
     put_item_tokens(w, in->t, in->job, in->item);
 }
@@ -139,7 +146,7 @@ static const struct event_kind {
     enum job_event_kind kind;
     const char *type;
     void (*put)(struct json_writer *w, const struct event_in *in);
-    const char *custom; /* of a custom tool's call, where that has another */
+    const char *other; /* of a refusal or a custom tool's call, where that has another */
 } event_kinds[] = {
     { JOB_EV_CREATED, "response.created", put_response_member, NULL },
     { JOB_EV_QUEUED, "response.queued", put_response_member, NULL },
@@ -150,8 +157,8 @@ static const struct event_kind {
     { JOB_EV_SUMMARY_TEXT_DONE, "response.reasoning_summary_text.done", put_summary_text, NULL },
     { JOB_EV_SUMMARY_DONE, "response.reasoning_summary_part.done", put_summary_part, NULL },
     { JOB_EV_PART_ADDED, "response.content_part.added", put_part_added, NULL },
-    { JOB_EV_TEXT_DELTA, "response.output_text.delta", put_text_delta, NULL },
-    { JOB_EV_TEXT_DONE, "response.output_text.done", put_text_done, NULL },
+    { JOB_EV_TEXT_DELTA, "response.output_text.delta", put_text_delta, "response.refusal.delta" },
+    { JOB_EV_TEXT_DONE, "response.output_text.done", put_text_done, "response.refusal.done" },
     { JOB_EV_PART_DONE, "response.content_part.done", put_part_done, NULL },
     { JOB_EV_CALL_DELTA, "response.function_call_arguments.delta", put_call_delta,
       "response.custom_tool_call_input.delta" },
@@ -174,7 +181,7 @@ static const char *type_of(const struct event_kind *k, const struct event_in *in
 {
     if (!k->type)
         return end_type(in->job->status);
-    return k->custom && in->item->custom ? k->custom : k->type;
+    return k->other && (in->item->custom || in->item->refusal) ? k->other : k->type;
 }
 
 /* What the last event shows is what is stored and replied as well: written once, kept in the turn. */

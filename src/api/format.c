@@ -303,6 +303,13 @@ void format_instruct(struct turn *t)
     buf_free(&line);
 }
 
+/* JSON mode promises an object; beside calls an answer is JSON. */
+bool format_may_refuse(const struct turn *t)
+{
+    return json_object_get(t->format.shown, "schema") && !t->tools.grammar &&
+           engine_info(conductor_engine(t->api->conductor))->refusal;
+}
+
 void format_put(struct json_writer *w, const struct turn *t)
 {
     if (t->format.shown)

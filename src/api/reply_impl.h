@@ -36,8 +36,9 @@ void put_response(struct json_writer *w, const struct turn *t, const struct job_
 void put_item(struct json_writer *w, const struct turn *t, const struct job_view *job,
               const struct job_item *item, bool added);
 /* The part of a message that is done, and the list of its tokens, [] where they were not asked for. */
-void put_output_text(struct json_writer *w, const struct turn *t, const struct job_view *job,
-                     const struct job_item *item);
+/* The part of a message: its text, or its refusal. */
+void put_message_part(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                      const struct job_item *item);
 void put_item_tokens(struct json_writer *w, const struct turn *t, const struct job_view *job,
                      const struct job_item *item);
 /* events.c: one job event as the API shows it. */
@@ -51,6 +52,7 @@ void completions_put(void *turn, const struct job_event *ev, const struct job_vi
 
 /* What was generated for a choice so far; "length" or "stop". */
 struct str choice_text(const struct job_view *job, size_t choice);
+bool choice_refuses(const struct job_view *job, size_t choice); /* that text is a refusal */
 const char *finish_name(enum engine_finish finish);
 
 /* --- extension.c --------------------------------------------------------------------------------------- */

@@ -35,15 +35,17 @@ void put_item_tokens(struct json_writer *w, const struct turn *t, const struct j
     put_token_list(w, t, job, item->choice, 0, job->choices[item->choice].n_tokens);
 }
 
-void put_output_text(struct json_writer *w, const struct turn *t, const struct job_view *job,
-                     const struct job_item *item)
+void put_message_part(struct json_writer *w, const struct turn *t, const struct job_view *job,
+                      const struct job_item *item)
 {
     jw_begin_object(w);
-    jw_key_cstring(w, "type", "output_text");
-    put_string(w, "text", buf_str(&item->text));
-    put_raw(w, "annotations", STR("[]"));
-    jw_key(w, "logprobs");
-    put_item_tokens(w, t, job, item);
+    jw_key_cstring(w, "type", item->refusal ? "refusal" : "output_text");
+    put_string(w, item->refusal ? "refusal" : "text", buf_str(&item->text));
+    if (!item->refusal) {
+        put_raw(w, "annotations", STR("[]"));
+        jw_key(w, "logprobs");
+        put_item_tokens(w, t, job, item);
+    }
     jw_end_object(w);
 }
 
@@ -54,7 +56,7 @@ static void put_message(struct json_writer *w, const struct turn *t, const struc
     jw_key(w, "content");
     jw_begin_array(w);
     if (!added)
-        put_output_text(w, t, job, item);
+        put_message_part(w, t, job, item);
     jw_end_array(w);
 }
 
@@ -121,7 +123,7 @@ void put_item(struct json_writer *w, const struct turn *t, const struct job_view
     jw_end_object(w);
 }
 
-/* output_text is an addition that clients otherwise build themselves: the text of all messages. */
+/* output_text is an addition that clients otherwise build themselves: the text of all messages, without refusals. */
 static void put_output(struct json_writer *w, const struct turn *t, const struct job_view *job)
 {
     struct buf text = { 0 };
@@ -129,7 +131,7 @@ static void put_output(struct json_writer *w, const struct turn *t, const struct
     jw_begin_array(w);
     for (size_t i = 0; i < job->n_items; i++) {
         put_item(w, t, job, &job->items[i], false);
-        if (job->items[i].kind == JOB_MESSAGE)
+        if (job->items[i].kind == JOB_MESSAGE && !job->items[i].refusal)
             buf_put_str(&text, buf_str(&job->items[i].text));
     }
     jw_end_array(w);

@@ -66,6 +66,7 @@ enum err_code format_decode(struct turn *t, const json_t *format, struct err *er
 enum err_code format_decode_chat(struct turn *t, const json_t *format, struct err *err);
 void format_instruct(struct turn *t); /* tells the model, behind all its messages were added */
 void format_put(struct json_writer *w, const struct turn *t); /* as a value */
+bool format_may_refuse(const struct turn *t);                 /* in place of an answer of its schema */
 void format_free(struct format *f);
 
 /* --- turn.c ----------------------------------------------------------------------------------------- */

@@ -100,6 +100,8 @@ static void put_output_text(struct buf *out, const json_t *response)
         {
             if (str_is(text_at(part, "type"), "output_text"))
                 buf_put_str(out, text_at(part, "text"));
+            else if (str_is(text_at(part, "type"), "refusal"))
+                buf_put_str(out, text_at(part, "refusal"));
         }
     }
 }
@@ -258,7 +260,7 @@ static enum err_code finish(struct listening *l, const json_t *response)
 static void on_event(struct listening *l, const json_t *event)
 {
     struct str type = text_at(event, "type");
-    if (str_is(type, "response.output_text.delta"))
+    if (str_is(type, "response.output_text.delta") || str_is(type, "response.refusal.delta"))
         on_delta(l, false, text_at(event, "delta"));
     else if (str_is(type, "response.reasoning_summary_text.delta"))
         on_delta(l, true, text_at(event, "delta"));

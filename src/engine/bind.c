@@ -9,7 +9,10 @@
  * Forced text. What must come next whatever the model says is put without asking it, as the tokens that the model's own
  * tokenizer makes of it. The last of those is left to the model, unless the text ends there: with what follows it might have
  * been one longer token, and a model that is cut off in the middle of a token goes on badly. The model is always asked for
- * the first token behind a thought.
+ * the first token behind a thought, and for the first at all where it may refuse.
+ *
+ * Refusals. Where the model may refuse, a second matcher stands beside the first until the text begins; its first token decides
+ * which of them goes on. An answer that has not begun is closed as the first one's.
  *
  * Closing. When few tokens are left, the shortest text that makes the answer whole is known at every token. One that would
  * leave too little room for it is not taken: the closing text is put instead, and the sequence ends behind it as one that came
@@ -30,6 +33,7 @@
 #define CLOSING_NEAR      64
 #define CLOSING_BYTES_MAX ((size_t)64 << 10)
 #define FORCED_BYTES_MIN  2
+#define REFUSAL_BYTES_MAX 256
 
 static int64_t left_of(const struct sequence *s)
 {
@@ -40,12 +44,37 @@ void bind_free(struct sequence *s)
 {
     struct binding *b = &s->bind;
     matcher_close(b->matcher);
+    matcher_close(b->refusal);
     matcher_close(b->next);
     ids_free(&b->ahead);
     ids_free(&b->close);
     ids_free(&b->close_next);
     grammar_unref(s->params.grammar);
     *b = (struct binding){ 0 };
+}
+
+/* The pattern: the opening as it stands, then anything. */
+enum err_code bind_open_refusal(struct grammar **out, struct str opening, struct err *err)
+{
+    struct buf pattern = { 0 };
+    char first = opening.len ? opening.ptr[0] : 0;
+    bool letter = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z');
+    *out = NULL;
+    if (!letter || strchr("tfn", first) || opening.len > REFUSAL_BYTES_MAX || !utf8_valid(opening))
+        return err_set(err, ERR_FORMAT, "thinkd.refusal.opening",
+                       "thinkd.refusal.opening has to be 1 to %d bytes of UTF-8 that begin with a letter "
+                       "other than t, f and "
+                       "n, with which JSON may begin.",
+                       REFUSAL_BYTES_MAX);
+    for (size_t i = 0; i < opening.len; i++) {
+        if (strchr("\\.+*?()|[]{}^$", opening.ptr[i]))
+            buf_putc(&pattern, '\\');
+        buf_putc(&pattern, opening.ptr[i]);
+    }
+    buf_puts(&pattern, "(?s:.*)");
+    enum err_code code = grammar_open_regex(out, buf_str(&pattern), err);
+    buf_free(&pattern);
+    return code;
 }
 
 bool bind_holds(const struct sequence *s)
@@ -91,6 +120,19 @@ static bool is_opening(const struct sequence *s, int32_t id)
     return id >= 0 && !s->bind.begun && id == reply_scan_opening(&s->scan);
 }
 
+/* Where the text stands behind id, in a copy; NULL: id is no part of it. */
+static struct matcher *fork_by(const struct sequence *s, int32_t id)
+{
+    const struct matcher *from[] = { s->bind.matcher, s->bind.refusal };
+    for (size_t i = 0; i < ARRAY_LEN(from) && from[i]; i++) {
+        struct matcher *copy = matcher_copy(from[i]);
+        if (bind_accept(s, copy, id))
+            return copy;
+        matcher_close(copy);
+    }
+    return NULL;
+}
+
 bool bind_allows(const struct sequence *s, int32_t id)
 {
     const struct matcher *m = s->bind.matcher;
@@ -99,11 +141,10 @@ bool bind_allows(const struct sequence *s, int32_t id)
     if (is_opening(s, id) || is_layout(s, id))
         return true;
     if (s->spelling.vocab)
-        return matcher_allows(m, id);
-    struct matcher *copy = matcher_copy(m);
-    bool accepted = bind_accept(s, copy, id);
-    matcher_close(copy);
-    return accepted;
+        return matcher_allows(m, id) || (s->bind.refusal && matcher_allows(s->bind.refusal, id));
+    struct matcher *behind = fork_by(s, id);
+    matcher_close(behind);
+    return behind != NULL;
 }
 
 static void set_bit(uint64_t *mask, int32_t id, bool on)
@@ -123,6 +164,11 @@ void bind_mask(const struct sequence *s, struct matcher *m, uint64_t *mask, size
         set_bit(mask, s->spelling.ends[i], false);
     if (m != s->bind.matcher || s->bind.begun)
         return;
+    if (s->bind.refusal) {
+        allowed = matcher_mask(s->bind.refusal, &words);
+        for (size_t i = 0; i < words && i < n_words; i++)
+            mask[i] |= allowed[i];
+    }
     int32_t opening = reply_scan_opening(&s->scan);
     if (opening >= 0)
         set_bit(mask, opening, true);
@@ -217,10 +263,12 @@ void bind_start(struct sequence *s)
     if (!s->params.grammar)
         return;
     matcher_open(&b->matcher, s->params.grammar, s->spelling.vocab);
+    if (s->params.may_refuse)
+        matcher_open(&b->refusal, s->spelling.refusal, s->spelling.vocab);
     b->look_at = left_of(s);
     b->close_known = closing_of(s, b->matcher, left_of(s), &b->close);
-    if (bind_holds(s) && reply_scan_opening(&s->scan) < 0 && s->spelling.vocab)
-        look_ahead(s); /* nothing can come before its text */
+    if (bind_holds(s) && reply_scan_opening(&s->scan) < 0 && s->spelling.vocab && !b->refusal)
+        look_ahead(s); /* nothing can come before its text, or in its place */
 }
 
 int64_t bind_room(const struct sequence *s)
@@ -253,8 +301,8 @@ bool bind_admits(struct sequence *s, int32_t id)
     b->close_known = b->close_known && (int64_t)b->close.len <= left + 1;
     if (is_opening(s, id) || (is_layout(s, id) && !bind_takes(s, id)))
         return !b->close_known || (is_layout(s, id) && (int64_t)b->close.len <= left);
-    b->next = matcher_copy(b->matcher);
-    if (bind_accept(s, b->next, id) && closing_of(s, b->next, left, &b->close_next))
+    b->next = fork_by(s, id);
+    if (b->next && closing_of(s, b->next, left, &b->close_next))
         return true;
     matcher_close(b->next);
     b->next = NULL;
@@ -277,24 +325,28 @@ bool bind_close(struct sequence *s)
 
 bool bind_takes(const struct sequence *s, int32_t id)
 {
-    struct matcher *copy = matcher_copy(s->bind.matcher);
-    bool taken = bind_accept(s, copy, id);
-    matcher_close(copy);
-    return taken;
+    struct matcher *behind = fork_by(s, id);
+    matcher_close(behind);
+    return behind != NULL;
 }
 
 /* The matcher goes on by id. False: it is no part of its text. */
 static bool go_on(struct sequence *s, int32_t id)
 {
     struct binding *b = &s->bind;
-    if (!b->next)
-        return (b->begun || !is_layout(s, id) || bind_takes(s, id)) && bind_accept(s, b->matcher, id);
-    struct ids close = b->close;
-    b->close = b->close_next;
-    b->close_next = close;
+    if (b->next) {
+        struct ids close = b->close;
+        b->close = b->close_next;
+        b->close_next = close;
+    } else if (b->begun) {
+        return bind_accept(s, b->matcher, id);
+    } else if (!(b->next = fork_by(s, id))) {
+        return false;
+    }
     matcher_close(b->matcher);
     b->matcher = b->next;
-    b->next = NULL;
+    matcher_close(b->refusal);
+    b->refusal = b->next = NULL;
     return true;
 }
 

@@ -20,7 +20,8 @@
  *   /again M   answers with M, and may be sent back to think: "<|turn|> 2" is what does it
  *
  * A grammar is followed byte by byte: words are said as long as all of their bytes are accepted; where they are not, or the
- * script ends too early, the shortest text that makes the answer whole is said instead. Nothing is forced ahead.
+ * script ends too early, the shortest text that makes the answer whole is said instead. Nothing is forced ahead. Where it may
+ * refuse, an answer that begins "I cannot" does.
  *
  * A holding sequence costs nothing: the engine sleeps in its mailbox. So a test can look at a half-finished
  * stream for as long as it likes, without a clock.
@@ -55,6 +56,7 @@ struct echo {
     struct words *words;
     struct sampler *digits;
     bool release_next;
+    struct grammar *refusal;
 };
 
 /* --- prompts ----------------------------------------------------------------------------------------- */
@@ -215,6 +217,7 @@ static enum err_code echo_open(struct engine *e, const struct engine_config *cfg
         .context = cfg->context ? cfg->context : ECHO_CONTEXT,
         .thinking_tokens = ECHO_THINKING,
         .thinks = true,
+        .refusal = "I cannot",
         .temperature = NAN,
         .top_p = NAN,
         .min_p = NAN,
@@ -224,7 +227,7 @@ static enum err_code echo_open(struct engine *e, const struct engine_config *cfg
     e->echo = mem_zalloc(sizeof *e->echo);
     e->echo->words = words_open();
     e->echo->digits = sampler_open(&kernels_scalar, DIGITS);
-    return ERR_OK;
+    return bind_open_refusal(&e->echo->refusal, str_from(e->info.refusal), err);
 }
 
 static void echo_close(struct engine *e)
@@ -233,6 +236,7 @@ static void echo_close(struct engine *e)
         return;
     sampler_close(e->echo->digits);
     words_close(e->echo->words);
+    grammar_unref(e->echo->refusal);
     mem_free(e->echo);
 }
 
@@ -249,6 +253,7 @@ static void echo_start(struct engine *e, struct sequence *s)
     struct spelling spelling = { .ctx = e->echo,
                                  .put = put_text,
                                  .scan = scan,
+                                 .refusal = e->echo->refusal,
                                  .encode = encode,
                                  .ends = end_ids,
                                  .n_ends = ARRAY_LEN(end_ids),

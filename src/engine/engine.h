@@ -124,6 +124,8 @@ struct engine_info {
     const char *
         calls; /* the form in which it writes calls of tools (grammar.h); NULL: none that it was trained for */
     bool shows_tools; /* its template shows the tools of a conversation; else a message must */
+    /* How each of the model's refusals begins, with a letter that begins no JSON; NULL: it is not known for any. */
+    const char *refusal;
     double temperature, top_p, min_p; /* that the model's file advises; NAN: it does not */
 };
 
@@ -168,6 +170,9 @@ struct engine_params {
      * too, with closed_by_grammar; an answer that is not whole then ended with FINISH_LENGTH. Tokens that can only be these are
      * put without asking the model, as forced ones. The text is what the answer's events say, to the byte. */
     struct grammar *grammar;
+    /* The model may refuse instead: an answer that begins as engine_info.refusal says goes on freely. Its first token decides,
+     * and nothing forces it: a closing is the grammar's. Only with a grammar of JSON, and where refusal is not NULL. */
+    bool may_refuse;
     int64_t
         tokens_max; /* generated in all, > 0 (0 with prompt_logprobs: only the prompt is read); the context's end binds too */
     int64_t

@@ -59,6 +59,7 @@ static void fill_info(struct engine *e, const struct model_info *info)
     e->info.temperature = info->temperature;
     e->info.top_p = info->top_p;
     e->info.min_p = info->min_p;
+    e->info.refusal = info->refusal;
     e->info.context = room_context(e->local->model, info->context);
     if (e->info.context < info->context)
         log_line(LOG_WARN, "engine", "context is cut by kv_bytes_max tokens=%" PRId64 " model=%" PRId64,
@@ -99,6 +100,8 @@ static enum err_code local_open(struct engine *e, const struct engine_config *cf
         if (code)
             return code;
     }
+    if (info->refusal && (code = bind_open_refusal(&l->refusal, str_from(info->refusal), err)))
+        return code;
     find_layout(l);
     fill_info(e, info);
     l->step = step_open(l->model, (size_t)e->sequences_max);
@@ -115,6 +118,7 @@ static void local_close(struct engine *e)
     ids_free(&l->ends);
     ids_free(&l->layout);
     grammar_vocab_close(l->vocab);
+    grammar_unref(l->refusal);
     chat_format_free(&l->format);
     model_close(l->model);
     mem_free((void *)e->info.description);
@@ -203,6 +207,7 @@ static void local_start(struct engine *e, struct sequence *s)
                                  .put = put_text,
                                  .scan = scan_raw,
                                  .vocab = l->vocab,
+                                 .refusal = l->refusal,
                                  .encode = encode,
                                  .ends = l->ends.ptr,
                                  .n_ends = l->ends.len,

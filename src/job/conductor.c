@@ -83,6 +83,7 @@ static void take_params(struct job *j, const struct job_spec *spec)
         .frequency_penalty = spec->frequency_penalty,
         .n_biases = spec->n_biases,
         .grammar = spec->grammar ? grammar_ref(spec->grammar) : NULL,
+        .may_refuse = spec->may_refuse,
     };
     j->calls = spec->calls ? calls_ref(spec->calls) : NULL;
     j->json = spec->json;

@@ -176,12 +176,19 @@ static void put_text(struct job *j, size_t choice, struct str text)
     put(j, &ev);
 }
 
-static void begin_message(struct job *j, size_t choice)
+/* No JSON begins with a refusal's first letter (engine_info). */
+bool job_refuses(const struct job *j, struct str answer)
+{
+    return j->params.may_refuse && answer.len && answer.ptr[0] == engine_info(j->engine)->refusal[0];
+}
+
+static void begin_message(struct job *j, size_t choice, struct str text)
 {
     struct line *l = &j->lines[choice];
     if (l->message != NO_ITEM)
         return;
     l->message = add_item(j, JOB_MESSAGE, choice);
+    j->items[l->message].refusal = job_refuses(j, text);
     tell(j, JOB_EV_PART_ADDED, l->message, choice, (struct str){ 0 });
 }
 
@@ -237,7 +244,7 @@ static void put_pieces(struct job *j, size_t choice)
     while (calls_scan_next(s))
         switch (s->kind) {
         case CALLS_TEXT:
-            begin_message(j, choice);
+            begin_message(j, choice, s->text);
             put_text(j, choice, s->text);
             break;
         case CALLS_BEGIN: begin_call(j, choice, s->tool); break;
@@ -249,7 +256,7 @@ static void put_pieces(struct job *j, size_t choice)
 static void put_answered(struct job *j, size_t choice, struct str text)
 {
     if (!j->calls) {
-        begin_message(j, choice);
+        begin_message(j, choice, text);
         put_text(j, choice, text);
         return;
     }
@@ -266,7 +273,7 @@ static void end_answer(struct job *j, size_t choice, bool complete, bool due)
         put_pieces(j, choice);
     }
     if (due && l->call == NO_ITEM)
-        begin_message(j, choice);
+        begin_message(j, choice, (struct str){ 0 });
     end_message(j, choice, complete);
     end_call(j, choice, complete && calls_scan_whole(&l->scan)); /* a stop string may stand inside one */
 }

@@ -32,6 +32,7 @@ struct job_item {
     struct buf
         text; /* a message's text; the summary's text of a reasoning item; what a compaction's holds; a call's
                       * arguments or input */
+    bool refusal;       /* a message's text is one */
     struct buf thought; /* of a reasoning item: as it was thought; of many lines, the one that is shown */
     /* Of a call. */
     const char *name; /* the tool's */
@@ -173,8 +174,9 @@ struct job_spec {
     size_t n_biases;
     struct grammar *grammar; /* what each visible answer is held to, or NULL; the job takes a reference */
     struct calls
-        *calls; /* grammar's: the calls that are part of an answer; NULL: none are; a reference too */
-    bool json;  /* answers, or what of them is no call, are JSON */
+        *calls;      /* grammar's: the calls that are part of an answer; NULL: none are; a reference too */
+    bool json;       /* answers, or what of them is no call, are JSON */
+    bool may_refuse; /* as the engine has it */
     uint64_t seed;
     const struct job_record *record;   /* NULL: nothing is kept; copied */
     const struct job_watcher *watcher; /* of the caller that waits; NULL: none */

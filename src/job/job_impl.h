@@ -312,6 +312,7 @@ void job_count_lines(struct job *j);
 void job_begin_thought(struct job *j, size_t choice);
 void job_put_raw_thought(struct job *j, size_t choice, struct str text);
 void job_put_summary(struct job *j, size_t choice, struct str text);
+bool job_refuses(const struct job *j, struct str answer); /* an answer that begins so */
 void job_show_line(struct job *j, size_t choice, const struct run *line, bool complete);
 /* The choice ends; a failure is noted in j->err before. */
 void job_end_choice(struct job *j, size_t choice, enum engine_finish finish, bool failed);

@@ -197,9 +197,10 @@ static void end_line(struct job *j, size_t line, const struct heard *h)
         find_calls(j, buf_str(&r->answer), &calls);
     struct line_end end = { .thought = buf_str(&r->thought),
                             .answer = calls.len ? buf_str(&calls) : buf_str(&r->answer),
-                            .kind = calls.len ? ANSWER_CALLS
-                                    : j->json ? ANSWER_JSON
-                                              : ANSWER_TEXT,
+                            .kind = calls.len                             ? ANSWER_CALLS
+                                    : job_refuses(j, buf_str(&r->answer)) ? ANSWER_REFUSAL
+                                    : j->json                             ? ANSWER_JSON
+                                                                          : ANSWER_TEXT,
                             .complete = h->finish == FINISH_STOP,
                             .confidence = h->confidence };
     thinker_ended(j->thinker, line, &end);

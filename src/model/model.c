@@ -89,6 +89,7 @@ static enum err_code read_info(struct model *m, const struct model_config *cfg, 
         (code = copy_text(m->gguf, "tokenizer.chat_template", &info->chat_template, err)) ||
         (code = copy_text(m->gguf, "thinkd.thinking.close_text", &info->close_text, err)) ||
         (code = copy_text(m->gguf, "thinkd.thinking.continue_text", &info->continue_text, err)) ||
+        (code = copy_text(m->gguf, "thinkd.refusal.opening", &info->refusal, err)) ||
         (code = read_sampling(m->gguf, info, err)))
         return code;
     if (gguf_find(m->gguf, "thinkd.thinking.tokens") &&
@@ -168,6 +169,7 @@ void model_close(struct model *m)
     mem_free((void *)(uintptr_t)m->info.chat_template);
     mem_free((void *)(uintptr_t)m->info.close_text);
     mem_free((void *)(uintptr_t)m->info.continue_text);
+    mem_free((void *)(uintptr_t)m->info.refusal);
     if (m->map.ptr != thinkd_bundled_model)
         file_unmap(&m->map);
     mem_free(m);

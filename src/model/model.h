@@ -46,6 +46,7 @@ struct model_info {
     const char *close_text;   /* thinkd.thinking.close_text: the sentence that ends a thought early */
     const char *
         continue_text; /* thinkd.thinking.continue_text: what sends a finished thought back for another look */
+    const char *refusal;       /* thinkd.refusal.opening: how each of its refusals begins */
     const char *chat_template; /* tokenizer.chat_template, or NULL */
     /* How its makers would have it sampled: general.sampling.temp, .top_p and .min_p; NAN where the file does not say, or says what
      * cannot be. */

@@ -21,8 +21,8 @@
 #define TAIL_BYTES_MAX   32768 /* of a text that is looked at: what it concludes stands at its end */
 #define PROSE_WORDS      4 /* a last line with so many words and the end of a sentence says more than an answer */
 
-const char *const answer_form_names[] = { "none",   "json",   "calls", "boxed", "hashes",
-                                          "marked", "letter", "line",  NULL };
+const char *const answer_form_names[] = { "none",   "json",   "calls",  "refusal", "boxed",
+                                          "hashes", "marked", "letter", "line",    NULL };
 
 /* --- JSON ------------------------------------------------------------------------------------------------- */
 
@@ -300,6 +300,11 @@ enum answer_form answer_find(struct str text, enum answer_kind kind, const struc
     *found = (struct str){ 0 };
     if (kind == ANSWER_TEXT && text.len > TAIL_BYTES_MAX)
         text = str_slice(text, text.len - TAIL_BYTES_MAX, text.len);
+    if (kind == ANSWER_REFUSAL) {
+        *found = str_trim(text);
+        buf_putc(key, 'r');
+        return FORM_REFUSAL;
+    }
     if (kind != ANSWER_TEXT)
         return find_json(text, kind == ANSWER_CALLS, found, key);
     enum answer_form form = find_boxed(text, found)    ? FORM_BOXED

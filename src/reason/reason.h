@@ -119,11 +119,12 @@ enum route_next route_rule(const struct route_sample *s, size_t n, int64_t floor
 
 /* --- answers ---------------------------------------------------------------------------------------- */
 
-enum answer_kind { ANSWER_TEXT, ANSWER_JSON, ANSWER_CALLS };
+enum answer_kind { ANSWER_TEXT, ANSWER_JSON, ANSWER_CALLS, ANSWER_REFUSAL };
 enum answer_form {
     FORM_NONE, /* nothing that could be compared */
     FORM_JSON,
     FORM_CALLS,
+    FORM_REFUSAL,
     FORM_BOXED,  /* \boxed{x} */
     FORM_HASHES, /* #### x */
     FORM_MARKED, /* Answer: x */
@@ -142,7 +143,7 @@ void answer_hints_free(struct answer_hints *hints);
 
 /* Finds what a visible text concludes: its form, the words themselves (a view), and the key, which is the same bytes for
  * answers that mean the same. FORM_NONE leaves both empty. hints may be NULL. kind: ANSWER_JSON: the text is to be a JSON value; ANSWER_CALLS:
- * a JSON array of {"name", "arguments": object or its JSON text}. */
+ * a JSON array of {"name", "arguments": object or its JSON text}; ANSWER_REFUSAL: all of them mean the same. */
 enum answer_form answer_find(struct str text, enum answer_kind kind, const struct answer_hints *hints,
                              struct str *found, struct buf *key);
 /* The key of an answer's own words. */

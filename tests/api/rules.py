@@ -135,6 +135,9 @@ def item(i, at="item"):
     if i["type"] == "function_call" and i["status"] == "completed":
         arguments(i["arguments"], at)
     for part in i.get("content", []):
+        if part.get("type") == "refusal":
+            expect({"<only>": True, "type": "refusal", "refusal": "<string>"}, part, at)
+            continue
         expect({"<only>": True, "type": "output_text", "text": "<any>", "annotations": [], "logprobs": ["<...>"]}, part, at)
         tokens(part["logprobs"], part["text"], f"{at}.logprobs")
 
@@ -196,11 +199,13 @@ def response(r):
             raise Broken(f"response.{key}: {r[key]!r}")
     for n, i in enumerate(r["output"]):
         item(i, f"response.output[{n}]")
-    texts = "".join(p["text"] for i in r["output"] if i["type"] == "message" for p in i["content"])
+    parts = [p for i in r["output"] if i["type"] == "message" for p in i["content"]]
+    texts = "".join(p["text"] for p in parts if p["type"] == "output_text")
     if r["output_text"] != texts:
         raise Broken("output_text is not the text of the messages")
+    refused = any(p["type"] == "refusal" for p in parts)
     called = any(i["type"] in ("function_call", "custom_tool_call") for i in r["output"])
-    if r["text"]["format"]["type"] != "text" and r["status"] == "completed" and not called:
+    if r["text"]["format"]["type"] != "text" and r["status"] == "completed" and not called and not refused:
         json.loads(texts)
     if r["status"] in ("queued", "in_progress") or (r["status"] == "cancelled" and r["usage"] is None):
         expect({"usage": None, "completed_at": None, "error": None}, r, "response")
@@ -227,7 +232,10 @@ def completion(c):
         raise Broken("usage does not add up")
     money(c["thinkd"], c["usage"]["prompt_tokens"], c["usage"]["completion_tokens"])
     for n, choice in enumerate(c["choices"]):
-        message = {"<only>": True, "role": "assistant", "content": "<any>", "refusal": None, "annotations": []}
+        message = {"<only>": True, "role": "assistant", "content": "<any>", "refusal": "<any>", "annotations": []}
+        refusal = choice["message"]["refusal"]
+        if refusal is not None and (not isinstance(refusal, str) or choice["message"]["content"] is not None):
+            raise Broken(f"choices[{n}]: a refusal is a string, and nothing stands beside it")
         if "tool_calls" in choice["message"]:
             message["tool_calls"] = [CHAT_CALL.get(c.get("type"), CALL) for c in choice["message"]["tool_calls"]]
         expect({"<only>": True, "index": n, "logprobs": "<any>", "finish_reason": "<re:^(stop|length|tool_calls)$>",
@@ -238,8 +246,9 @@ def completion(c):
             if choice["finish_reason"] == "tool_calls" and c["type"] == "function":
                 arguments(c["function"]["arguments"], f"choices[{n}]")
         if choice["logprobs"] is not None:
-            expect({"<only>": True, "content": ["<...>"], "refusal": None}, choice["logprobs"], f"choices[{n}].logprobs")
-            tokens(choice["logprobs"]["content"], choice["message"]["content"], f"choices[{n}].logprobs.content")
+            shown, other = ("content", "refusal") if refusal is None else ("refusal", "content")
+            expect({"<only>": True, shown: ["<...>"], other: None}, choice["logprobs"], f"choices[{n}].logprobs")
+            tokens(choice["logprobs"][shown], choice["message"][shown], f"choices[{n}].logprobs.{shown}")
 
 
 def table(logprobs, at):
@@ -340,11 +349,11 @@ def response_stream(events):
             listed.setdefault(e["item_id"], []).extend(e["logprobs"])
         if name == "response.output_text.done" and e["logprobs"] != listed.get(e["item_id"], []):
             raise Broken(f"frame {n}: the deltas' tokens are not those of the text")
-        if name.endswith(("text.delta", "arguments.delta", "input.delta")):
+        if name.endswith(("text.delta", "refusal.delta", "arguments.delta", "input.delta")):
             text[e["item_id"]] = text.get(e["item_id"], "") + e["delta"]
         if name.endswith(("arguments.done", "input.done")) and e.get("arguments", e.get("input")) != text.get(e["item_id"], ""):
             raise Broken(f"frame {n}: the deltas are not the call's")
-        if name.endswith("text.done") and e["text"] != text.get(e["item_id"], ""):
+        if name.endswith(("text.done", "refusal.done")) and e.get("text", e.get("refusal")) != text.get(e["item_id"], ""):
             raise Broken(f"frame {n}: the deltas are not the text")
     last = events[-1][1]
     ended = last["type"] in ("response.completed", "response.incomplete", "response.failed")

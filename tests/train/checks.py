@@ -79,6 +79,11 @@ def template_says(path, directory):
     assert jinja.render(messages=[{"role": "user", "content": "u"}], add_generation_prompt=False).endswith("u<|im_end|>\n")
 
 
+def declines_begin_alike(path, directory):
+    for line in tool(path, "--json", "--seed", "3", "--count", "40", "--family", "decline").splitlines():
+        assert json.loads(line)["turns"][-1]["text"].startswith(chat.REFUSAL), line
+
+
 def shard(path, directory, name, *args):
     out = f"{directory}/{name}"
     said = json.loads(tool(path, "--shard", out, "--batches", 12, "--batch-tokens", 2048, "--rows", "256,512", "--tokenizer",

@@ -83,6 +83,23 @@ test('responses.parse and chat.parse: an answer with a type', async () => {
   assert.ok(Person.safeParse(other.output_parsed).success, other.output_text);
 });
 
+test('responses.parse and chat.parse: a refusal is no parsed value', async () => {
+  const question = 'I cannot tell.';
+  const r = await client.responses.parse({ model: 'o3', input: question, text: { format: zodTextFormat(Person, 'person') } });
+  const [part] = r.output.find((item) => item.type === 'message').content;
+  assert.deepEqual([part.type, part.refusal, r.output_parsed], ['refusal', question, null]);
+  const c = await client.chat.completions.parse({
+    model: 'o3', messages: [{ role: 'user', content: question }], response_format: zodResponseFormat(Person, 'person'),
+  });
+  const { refusal, parsed } = c.choices[0].message;
+  assert.deepEqual([refusal, parsed], [question, null]);
+  let heard = '';
+  const stream = client.responses.stream({ model: 'o3', input: question, text: { format: zodTextFormat(Person, 'person') } });
+  stream.on('response.refusal.delta', (event) => { heard += event.delta; });
+  await stream.finalResponse();
+  assert.equal(heard, question);
+});
+
 test('responses: a custom tool with a grammar', async () => {
   const r = await client.responses.create({
     model: 'o3', input: 'Hello.', tool_choice: { type: 'custom', name: 'dial' },

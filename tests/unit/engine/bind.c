@@ -293,6 +293,83 @@ static void ends_are_where_the_text_may_end(void **state)
     collect_close(c);
 }
 
+/* --- refusals ------------------------------------------------------------------------------------------------ */
+
+static void goes_on_alike(struct collector *c, uint64_t seq, const struct engine_params *p,
+                          const struct collected *s)
+{
+    struct engine_prompt *prompt = collect_prompt(c, "what?", true);
+    for (size_t n = 0; n < s->n_tokens; n++) {
+        collect_resume(c, seq + n, prompt, p, s, n);
+        const struct collected *rest = collect_wait(c, seq + n);
+        if (rest->failed)
+            fail_msg("behind %zu: %s", n, rest->err.message);
+        assert_string_equal(collect_text(&rest->answer),
+                            collect_text(&s->answer) + (n ? s->marks[n - 1].answer : 0));
+    }
+    engine_prompt_unref(prompt);
+}
+
+/* By chance the random model begins with the one or the other; it is never made to refuse. */
+static void a_refusal_may_stand_in_its_place(void **state)
+{
+    (void)state;
+    enum { SEQUENCES = 96 };
+    struct str opening = STR("Sorry. (No");
+    struct collector *c = open_model(thinker), *d = open_model(thinker);
+    struct grammar *g = grammar_of("[0-9]{4}");
+    struct engine_prompt *prompt = collect_prompt(c, "what?", true);
+    struct engine_params params[SEQUENCES];
+    int refused = 0, answered = 0, resumed = 0;
+    assert_string_equal(engine_info(c->engine)->refusal, opening.ptr);
+    for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
+        params[seq] = collect_params(1 + (int64_t)seq % 64);
+        params[seq].grammar = g;
+        params[seq].may_refuse = seq % 3 > 0;
+        params[seq].think_tokens_max = 10;
+        params[seq].seed = seq;
+        params[seq].temperature = 1.5;
+        collect_submit(c, seq, prompt, &params[seq]);
+    }
+    for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
+        const struct collected *s = collect_wait(c, seq);
+        struct str text = buf_str(&s->answer);
+        if (text.len == 0 || text.ptr[0] != 'S') {
+            is_whole(g, s, s->finish == FINISH_STOP);
+            answered += s->finish == FINISH_STOP;
+            continue;
+        }
+        size_t same = text.len < opening.len ? text.len : opening.len;
+        assert_true(params[seq].may_refuse && memcmp(text.ptr, opening.ptr, same) == 0);
+        assert_true(text.len >= opening.len || s->finish == FINISH_LENGTH);
+        refused += text.len > opening.len;
+        if (text.len > opening.len && resumed++ < 2)
+            goes_on_alike(d, (uint64_t)resumed * 100, &params[seq], s);
+    }
+    assert_true(refused > 2 && answered > 20);
+    engine_prompt_unref(prompt);
+    grammar_unref(g);
+    collect_close(c);
+    collect_close(d);
+}
+
+static void openings_that_begin_json_are_refused(void **state)
+{
+    (void)state;
+    static const char *const openings[] = { "", "true, I cannot", "no", "{I cannot", " I cannot", "\"", "4" };
+    for (size_t i = 0; i < ARRAY_LEN(openings); i++) {
+        char *path = models_make_refusing("bind-opening", openings[i]);
+        struct engine_config cfg = {
+            .kind = "local", .model_path = path, .cpu_mask = ~0u, .sequences_max = 1, .kv_bytes_max = 16 << 20
+        };
+        struct engine *e = NULL;
+        struct err err = { 0 };
+        assert_int_equal(engine_open(&e, &cfg, (struct engine_sink){ 0 }, &err), ERR_FORMAT);
+        assert_non_null(strstr(err.message, "thinkd.refusal.opening"));
+        mem_free(path);
+    }
+}
+
 /* --- echo ---------------------------------------------------------------------------------------------------- */
 
 static void echo_keeps_to_it(void **state)
@@ -347,6 +424,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(forced_text_is_put),
     cmocka_unit_test(figures_are_the_models),
     cmocka_unit_test(ends_are_where_the_text_may_end),
+    cmocka_unit_test(a_refusal_may_stand_in_its_place),
+    cmocka_unit_test(openings_that_begin_json_are_refused),
     cmocka_unit_test_teardown(echo_keeps_to_it, free_models),
 };
 TEST_GROUP(engine_bind, tests)

@@ -17,6 +17,19 @@ static char *model_file(const char *name, const char *kind)
     return buf_take(&b);
 }
 
+char *models_make_refusing(const char *name, const char *opening)
+{
+    struct gguf_make_shape shape = gguf_make_tiny_shape("qwen3", TENSOR_F32, 5);
+    struct gguf_make g;
+    char *path = model_file(name, "");
+    gguf_make_init(&g);
+    gguf_make_model(&g, &shape);
+    gguf_make_str(&g, "thinkd.refusal.opening", opening);
+    gguf_make_write(&g, path);
+    gguf_make_free(&g);
+    return path;
+}
+
 void models_make(const char *name, char **tiny, char **thinker)
 {
     static const char from[] = "and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}";
@@ -30,6 +43,7 @@ void models_make(const char *name, char **tiny, char **thinker)
     *thinker = model_file(name, "-thinker");
     gguf_make_init(&g);
     gguf_make_model(&g, &shape);
+    gguf_make_str(&g, "thinkd.refusal.opening", "Sorry. (No");
     gguf_make_bytes(&g, &bytes);
     assert_int_equal(file_write(*tiny, buf_str(&bytes), &err), ERR_OK);
     size_t at = str_find(buf_str(&bytes), str_from(from));

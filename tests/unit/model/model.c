@@ -44,6 +44,7 @@ static void tells_what_it_opened(void **state)
     gguf_make_u32(&g, "thinkd.thinking.tokens", 321);
     gguf_make_str(&g, "thinkd.thinking.close_text", "So be it.");
     gguf_make_str(&g, "thinkd.thinking.continue_text", "<more>");
+    gguf_make_str(&g, "thinkd.refusal.opening", "Sorry");
     gguf_make_f32(&g, "general.sampling.temp", 0.75f);
     gguf_make_f32(&g, "general.sampling.top_p", 1.5f); /* cannot be */
     gguf_make_write(&g, path_of("told.gguf"));
@@ -59,6 +60,7 @@ static void tells_what_it_opened(void **state)
     assert_string_equal(info->isa, kernels_for(cpu_detect()).isa);
     assert_string_equal(info->close_text, "So be it.");
     assert_string_equal(info->continue_text, "<more>");
+    assert_string_equal(info->refusal, "Sorry");
     assert_int_equal(info->thinking_tokens, 321);
     assert_true(info->temperature == 0.75 && isnan(info->top_p) && isnan(info->min_p));
     assert_int_equal(info->context, 1024);

@@ -132,6 +132,7 @@ static void forms_are_found_in_order(void **state)
         { "[{\"name\":\"f\",\"arguments\":\"{}\"}]", "[{\"name\":\"f\",\"arguments\":\"{}\"}]", FORM_CALLS,
           ANSWER_CALLS },
         { "[]", NULL, FORM_NONE, ANSWER_CALLS },
+        { " I cannot. ", "I cannot.", FORM_REFUSAL, ANSWER_REFUSAL },
         { "[{\"arguments\":{}}]", NULL, FORM_NONE, ANSWER_CALLS },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
