@@ -44,8 +44,10 @@ enum err_code cli_no_args(const struct config *cfg, const char *command, struct 
 struct ask {
     struct str question;
     const char *instructions; /* NULL: none */
-    const json_t *earlier;    /* messages before the question, {"role", "content"}; NULL: none. Borrowed */
-    const struct tier *tier;  /* asked in this process; NULL at a URL */
+    const json_t *earlier;   /* messages before the question, as engine_chat has them; NULL: none. Borrowed */
+    const json_t *tools;     /* as Chat Completions has them; NULL: none. Borrowed */
+    const char *call_id;     /* the question is the result of this earlier call; NULL: it is the user's */
+    const struct tier *tier; /* asked in this process; NULL at a URL */
     const struct tier *models[TIER_ROUTE]; /* that it asks, if it is one that asks others */
     const char *model; /* the name that a server is asked for; the tier's own in this process */
     struct {

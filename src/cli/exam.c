@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 
+#define CALL_ID           "call_1" /* of what an earlier turn called */
 #define ITEMS_DEFAULT     20
 #define SEED_DEFAULT      1
 #define IN_FLIGHT_DEFAULT 8
@@ -53,15 +54,38 @@ static void join_instructions(struct buf *out, const char *given, struct str own
     buf_put_str(out, own);
 }
 
+/* An earlier reply: its calls, whose results follow, or its words. */
+static json_t *replied(struct str reply)
+{
+    json_t *call, *calls = exam_calls(reply), *said = json_array();
+    size_t i;
+    json_array_foreach(calls, i, call)
+    {
+        struct buf arguments = { 0 };
+        json_dump(&arguments, json_object_get(call, "arguments"));
+        json_array_append_new(said, json_pack("{s:s,s:O,s:s}", "id", CALL_ID, "name",
+                                              json_object_get(call, "name"), "arguments", arguments.ptr));
+        buf_free(&arguments);
+    }
+    json_decref(calls);
+    if (json_array_size(said))
+        return json_pack("{s:s,s:s,s:o}", "role", "assistant", "content", "", "tool_calls", said);
+    json_decref(said);
+    return json_pack("{s:s,s:s%}", "role", "assistant", "content", reply.ptr, reply.len);
+}
+
+/* A turn that calls a function makes one call, so one id does for all of them. */
 static json_t *earlier_of(const struct exam_question *q)
 {
     json_t *messages = q->earlier_len ? json_array() : NULL;
     for (int i = 0; i < q->earlier_len; i++) {
-        struct str said = q->earlier[i].said, reply = q->earlier[i].visible;
-        json_array_append_new(messages,
-                              json_pack("{s:s,s:s%}", "role", "user", "content", said.ptr, said.len));
-        json_array_append_new(messages,
-                              json_pack("{s:s,s:s%}", "role", "assistant", "content", reply.ptr, reply.len));
+        struct str said = q->earlier[i].said;
+        json_t *message = json_pack("{s:s,s:s%}", "role", q->earlier[i].tool ? "tool" : "user", "content",
+                                    said.ptr, said.len);
+        if (q->earlier[i].tool)
+            json_object_set_new(message, "tool_call_id", json_string(CALL_ID));
+        json_array_append_new(messages, message);
+        json_array_append_new(messages, replied(q->earlier[i].visible));
     }
     return messages;
 }
@@ -123,11 +147,11 @@ static enum err_code ask_question(void *ctx, const struct exam_question *q, stru
     struct ask ask = a->asks[q->candidate];
     struct answer answer;
     struct buf instructions = { 0 };
-    if (q->tools.len) /* neither backend takes them yet */
-        return err_set(err, ERR_CONFIG, NULL,
-                       "this command asks no questions with function tools yet; leave the family '%s' out.",
-                       q->family);
-    json_t *earlier = earlier_of(q);
+    json_t *earlier = earlier_of(q), *tools = NULL;
+    if (q->tools.len)
+        (void)json_read(&tools, q->tools, NULL); /* the exam's own */
+    ask.tools = tools;
+    ask.call_id = q->tool ? CALL_ID : NULL;
     join_instructions(&instructions, ask.instructions, q->system);
     ask.question = q->text;
     ask.instructions = instructions.len ? instructions.ptr : NULL;
@@ -136,6 +160,7 @@ static enum err_code ask_question(void *ctx, const struct exam_question *q, stru
     struct ask_sink sink = { ask.thinking ? put_thought : NULL, reply };
     enum err_code code = backend_ask(a->backend, &ask, sink, &answer, err);
     json_decref(earlier);
+    json_decref(tools);
     buf_free(&instructions);
     if (!code)
         take_answer(a, &ask, &answer, reply);

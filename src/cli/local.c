@@ -186,8 +186,11 @@ static json_t *messages_of(const struct ask *ask)
     if (ask->earlier)
         json_array_extend(messages,
                           (json_t *)(uintptr_t)ask->earlier); /* shares its elements, changes none */
-    json_array_append_new(messages, json_pack("{s:s,s:s%}", "role", "user", "content",
-                                              ask->question.len ? ask->question.ptr : "", ask->question.len));
+    json_t *question = json_pack("{s:s,s:s%}", "role", ask->call_id ? "tool" : "user", "content",
+                                 ask->question.len ? ask->question.ptr : "", ask->question.len);
+    if (ask->call_id)
+        json_object_set_new(question, "tool_call_id", json_string(ask->call_id));
+    json_array_append_new(messages, question);
     return messages;
 }
 
@@ -210,8 +213,14 @@ static void question_free(struct question *q)
 static enum err_code open_prompt(struct question *q, const struct engine *engine, const struct ask *ask,
                                  enum effort effort, struct err *err)
 {
+    if (ask->tools && !engine_info(engine)->shows_tools)
+        return err_set(
+            err, ERR_CONFIG, "model",
+            "%s has a chat template that shows no tools; ask a server, which tells any model of them "
+            "(--url), or leave what needs tools out.",
+            engine_info(engine)->model);
     json_t *messages = messages_of(ask);
-    struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE, NULL };
+    struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE, ask->tools };
     enum err_code code = engine_prompt_open(&q->prompts[q->n_prompts], engine, &chat, err);
     json_decref(messages);
     q->n_prompts += !code;

@@ -106,6 +106,27 @@ static void put_output_text(struct buf *out, const json_t *response)
     }
 }
 
+/* Calls stand behind the text, as models write them. */
+static void put_output_calls(struct buf *out, const json_t *response)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(response, "output"), i, item)
+    {
+        struct json_writer w = { .out = out };
+        if (!str_is(text_at(item, "type"), "function_call"))
+            continue;
+        buf_printf(out, "%s<tool_call>\n", out->len ? "\n" : "");
+        jw_begin_object(&w);
+        jw_key(&w, "name");
+        jw_string(&w, text_at(item, "name"));
+        jw_key(&w, "arguments");
+        jw_raw(&w, text_at(item, "arguments"));
+        jw_end_object(&w);
+        buf_puts(out, "\n</tool_call>");
+    }
+}
+
 static void read_usage(struct answer *a, const json_t *response)
 {
     const json_t *usage = json_object_get(response, "usage");
@@ -145,12 +166,59 @@ enum err_code remote_answer(struct answer *a, const json_t *response, struct err
     }
     if (a->text.len == 0)
         put_output_text(&a->text, response);
+    put_output_calls(&a->text, response);
     read_usage(a, response);
     json_dump(&a->json, response);
     return ERR_OK;
 }
 
 /* --- the request ------------------------------------------------------------------------------------- */
+
+static void put_said(struct json_writer *w, const char *role, struct str content)
+{
+    jw_begin_object(w);
+    jw_key_cstring(w, "role", role);
+    jw_key(w, "content");
+    jw_string(w, content);
+    jw_end_object(w);
+}
+
+static void put_result(struct json_writer *w, const char *call_id, struct str output)
+{
+    jw_begin_object(w);
+    jw_key_cstring(w, "type", "function_call_output");
+    jw_key_cstring(w, "call_id", call_id);
+    jw_key(w, "output");
+    jw_string(w, output);
+    jw_end_object(w);
+}
+
+static void put_calls(struct json_writer *w, const json_t *calls)
+{
+    const json_t *call;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)calls, i, call)
+    {
+        jw_begin_object(w);
+        jw_key_cstring(w, "type", "function_call");
+        jw_key_cstring(w, "call_id", json_string_value(json_object_get(call, "id")));
+        jw_key_cstring(w, "name", json_string_value(json_object_get(call, "name")));
+        jw_key_cstring(w, "arguments", json_string_value(json_object_get(call, "arguments")));
+        jw_end_object(w);
+    }
+}
+
+static void put_message(struct json_writer *w, const json_t *message)
+{
+    const json_t *calls = json_object_get(message, "tool_calls"),
+                 *call_id = json_object_get(message, "tool_call_id");
+    if (call_id)
+        put_result(w, json_string_value(call_id), text_at(message, "content"));
+    else if (calls)
+        put_calls(w, calls);
+    else
+        put_said(w, json_string_value(json_object_get(message, "role")), text_at(message, "content"));
+}
 
 /* The question alone, or behind the messages before it. */
 static void put_input(struct json_writer *w, const struct ask *ask)
@@ -164,14 +232,35 @@ static void put_input(struct json_writer *w, const struct ask *ask)
     jw_begin_array(w);
     json_array_foreach((json_t *)(uintptr_t)ask->earlier, i, message)
     {
-        jw_value(w, message);
+        put_message(w, message);
     }
-    jw_begin_object(w);
-    jw_key(w, "role");
-    jw_cstring(w, "user");
-    jw_key(w, "content");
-    jw_string(w, ask->question);
-    jw_end_object(w);
+    if (ask->call_id)
+        put_result(w, ask->call_id, ask->question);
+    else
+        put_said(w, "user", ask->question);
+    jw_end_array(w);
+}
+
+/* The flat form: a function's members beside its type. */
+static void put_tools(struct json_writer *w, const json_t *tools)
+{
+    const json_t *tool;
+    json_t *member;
+    const char *name;
+    size_t i;
+    jw_key(w, "tools");
+    jw_begin_array(w);
+    json_array_foreach((json_t *)(uintptr_t)tools, i, tool)
+    {
+        jw_begin_object(w);
+        jw_key_cstring(w, "type", "function");
+        json_object_foreach(json_object_get(tool, "function"), name, member)
+        {
+            jw_key(w, name);
+            jw_value(w, member);
+        }
+        jw_end_object(w);
+    }
     jw_end_array(w);
 }
 
@@ -183,6 +272,8 @@ void remote_body(struct buf *out, const struct ask *ask)
     jw_cstring(&w, ask->model);
     jw_key(&w, "input");
     put_input(&w, ask);
+    if (ask->tools)
+        put_tools(&w, ask->tools);
     if (ask->instructions) {
         jw_key(&w, "instructions");
         jw_cstring(&w, ask->instructions);

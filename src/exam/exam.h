@@ -154,6 +154,10 @@ struct exam_confidence {
     float mean_logprob, mean, last_window, lowest_window, bottom_tenth;
 };
 
+/* The calls in a reply that was made here or brought by an asker, [{"name", "arguments"}], the caller's; NULL if one is not well
+ * formed. */
+json_t *exam_calls(struct str reply);
+
 /* The asker fills it; text is the visible reply alone, calls of tools as "<tool_call>\n{"name": ..., "arguments":
  * {...}}\n</tool_call>". Zeroed before the call, freed by the runner. */
 struct exam_reply {

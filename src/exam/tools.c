@@ -759,8 +759,7 @@ static void solve_tool(const struct exam_case *c, struct exam_text *t)
 
 /* --- marking ---------------------------------------------------------------------------------------------------------------------------- */
 
-/* The calls of a reply as an array; NULL if one is not well formed. */
-static json_t *calls_of(struct str reply)
+json_t *exam_calls(struct str reply)
 {
     static const struct str open = { "<tool_call>", 11 }, close = { "</tool_call>", 12 };
     json_t *calls = json_array();
@@ -817,7 +816,7 @@ static bool check_tool(struct str reply, struct str answer)
                (str_find(reply, STR("tool")) != SIZE_MAX || str_find(reply, STR("--model")) != SIZE_MAX);
     if (answer.len == 0 || answer.ptr[0] != '[')
         return !calls && has_parts(reply, answer);
-    given = calls_of(reply);
+    given = exam_calls(reply);
     if (given && !json_read(&wanted, answer, NULL))
         same = same_calls(given, wanted);
     json_decref(wanted);

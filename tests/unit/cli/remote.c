@@ -95,10 +95,12 @@ static bool hear(void *ctx, bool thought, struct str piece)
     "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"" t       \
     "\"}\n\n"
 #define THOUGHT(t) "data: {\"type\":\"response.reasoning_summary_text.delta\",\"delta\":\"" t "\"}\n\n"
+#define USAGE                                                                                                \
+    "\"usage\":{\"input_tokens\":5,\"output_tokens\":9,\"output_tokens_details\":{\"reasoning_tokens\":7}}"
 #define RESPONSE(status, more)                                                                               \
     "{\"object\":\"response\",\"status\":\"" status "\"," more                                               \
-    "\"output\":[{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"42\"}]}],"          \
-    "\"usage\":{\"input_tokens\":5,\"output_tokens\":9,\"output_tokens_details\":{\"reasoning_tokens\":7}}}"
+    "\"output\":[{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"42\"}]}]," USAGE    \
+    "}"
 #define END(event, status, more)                                                                             \
     "data: {\"type\":\"response." event "\",\"response\":" RESPONSE(status, more) "}\n\n"
 
@@ -120,6 +122,11 @@ static const struct row {
     { OK_SSE "data: {\"type\":\"error\",\"message\":\"Flat.\"}\n\n", ERR_NETWORK, 0, "Flat.", "" },
     { OK_SSE "data: {\"type\":\"error\",\"error\":{\"message\":\"Nested.\"}}\n\n", ERR_NETWORK, 0, "Nested.",
       "" },
+    { OK_SSE "data: "
+             "{\"type\":\"response.completed\",\"response\":{\"object\":\"response\",\"status\":"
+             "\"completed\",\"output\":"
+             "[{\"type\":\"function_call\",\"name\":\"f\",\"arguments\":\"{\\\"a\\\": 1}\"}]," USAGE "}}\n\n",
+      ERR_OK, JOB_COMPLETED, "<tool_call>\n{\"name\":\"f\",\"arguments\":{\"a\": 1}}\n</tool_call>", "" },
     { OK_SSE DELTA("4"), ERR_NETWORK, 0, "The server closed the stream before the answer was complete.", "" },
     { OK_SSE "data: {oops\n\n", ERR_NETWORK, 0, "The server's stream holds an event that is not JSON.", "" },
     { OK_SSE "data: {\"type\":\"response.completed\",\"response\":7}\n\n", ERR_NETWORK, 0,
@@ -209,6 +216,20 @@ static void the_body_says_what_was_asked(void **state)
                         "{\"role\":\"user\",\"content\":\"a\\\"b\"}],\"store\":false,\"stream\":true}",
                         out.ptr);
     json_decref(earlier);
+    buf_clear(&out);
+    json_t *tools = json_pack("[{s:s,s:{s:s}}]", "type", "function", "function", "name", "f");
+    ask.earlier = earlier = json_pack("[{s:s,s:s,s:[{s:s,s:s,s:s}]}]", "role", "assistant", "content", "",
+                                      "tool_calls", "id", "c1", "name", "f", "arguments", "{}");
+    ask.tools = tools;
+    ask.call_id = "c1";
+    remote_body(&out, &ask);
+    assert_string_equal(
+        "{\"model\":\"o3\",\"input\":[{\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"f\","
+        "\"arguments\":\"{}\"},{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":\"a\\\"b\"}],"
+        "\"tools\":[{\"type\":\"function\",\"name\":\"f\"}],\"store\":false,\"stream\":true}",
+        out.ptr);
+    json_decref(earlier);
+    json_decref(tools);
     buf_clear(&out);
     ask = (struct ask){
         .model = "m", .question = STR("q"), .instructions = "i", .output_tokens_max = 99, .thinking = true
