@@ -251,7 +251,8 @@ static void measure_first_wave(struct thinker *t)
     t->floor = lowest[n / 4];
 }
 
-/* Half of those that came to their end have nothing that could be compared. */
+/* Half of those that came to their end have nothing that could be compared, unless the other half came to one answer: a few
+ * that decline do not make a question with an answer an open one. */
 static bool is_open_ended(const struct thinker *t)
 {
     int ended = 0, without = 0;
@@ -259,7 +260,8 @@ static bool is_open_ended(const struct thinker *t)
         ended += t->lines[i].state == LINE_ENDED;
         without += t->lines[i].state == LINE_ENDED && t->lines[i].form == FORM_NONE;
     }
-    return ended > 0 && 2 * without >= ended;
+    bool agree = t->votes.n == 1 && t->votes.options[0].votes > 1;
+    return ended > 0 && 2 * without >= ended + agree;
 }
 
 static void after_first_wave(struct thinker *t)

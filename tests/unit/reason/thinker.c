@@ -209,6 +209,11 @@ static void every_way_to_stop(void **state)
     static const char *const mixed[] = { "1", "2", "3", "4", "5", "5", "6", "5" };
     static const char *const prose[] = { "It was a dark and stormy night.", "It was a dark and quiet night.",
                                          "Once there was a king who slept.", "7" };
+    static const char *const declined[] = {
+        "It was a dark and stormy night.", "7", "7", "It is a king who sleeps.", "7", "7", "7", "7"
+    };
+    static const char *const parted[] = { "It was a dark and stormy night.", "7", "8",
+                                          "It is a king who sleeps." };
     static const char *const half[] = { "7", NULL, "8", NULL, "7", "7", "7", "7" };
     static const char *const none[] = { NULL, NULL, NULL, NULL };
     static const char *const lone[] = { NULL, NULL, NULL, "7", NULL, NULL, NULL, NULL };
@@ -230,6 +235,8 @@ static void every_way_to_stop(void **state)
         { "budget", { two, NULL }, 4, 4, 95, true, STOP_BUDGET, 0, 4 },
         { "plurality", { mixed, NULL }, 4, 8, 95, false, STOP_LINES_MAX, 4, 8 },
         { "open-ended", { prose, NULL }, 4, 16, 95, false, STOP_OPEN_ENDED, 0, 4 },
+        { "half decline, half agree", { declined, NULL }, 4, 8, 90, false, STOP_AGREEMENT, 1, 5 },
+        { "half decline, the others differ", { parted, NULL }, 4, 8, 95, false, STOP_OPEN_ENDED, 0, 4 },
         { "failures abstain", { half, NULL }, 3, 8, 90, false, STOP_LEAD, 0, 7 },
         { "all failed", { none, NULL }, 4, 16, 95, false, STOP_FAILED, SIZE_MAX, 4 },
         { "one lives", { lone, NULL }, 4, 8, 95, false, STOP_LINES_MAX, 3, 8 },
