@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int fd = memfd_create("traces", MFD_CLOEXEC);
     assert(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (exam_replay(&r, path, NULL, 0, 1, &err) == ERR_OK)
+    if (exam_replay(&r, &(struct exam_replay_config){ .path = path, .seed = 1 }, &err) == ERR_OK)
         check(&r);
     else
         assert(err.message[0] && utf8_valid(str_from(err.message)));

@@ -135,8 +135,10 @@ void put_usd(struct buf *out, int64_t nano); /* "$0.0012": as many digits as it 
 void put_usage(struct buf *out,
                const struct answer *a); /* "12 tokens in, 34 out (30 of thought), 1.2 s, $0.001" */
 
-/* "[####....] 5/10  80.0% right  0:45 left" */
+/* "[####....] 5/10  80.0% right  0:45 left"; right -1: nothing is said of it */
 void put_progress(struct buf *out, int64_t done, int64_t total, int64_t right, double eta_seconds);
+/* Draws that over itself on standard error, not too often; *drawn_ms begins as 0. */
+void draw_progress(int64_t *drawn_ms, int64_t done, int64_t total, int64_t right, double eta_seconds);
 
 /* --- the directory of what is kept ----------------------------------------------------------------------- */
 

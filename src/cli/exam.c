@@ -21,8 +21,6 @@
 #define SEED_DEFAULT      1
 #define IN_FLIGHT_DEFAULT 8
 #define TRACE_TEMPERATURE 0.8 /* of a server's traces: what lines of one answer are drawn at here */
-#define BAR_CHARACTERS    24
-#define BAR_EVERY_MS      100
 
 static bool stop; /* set by the signal handler, read by the runner */
 
@@ -170,38 +168,9 @@ static enum err_code ask_question(void *ctx, const struct exam_question *q, stru
 
 /* --- progress ---------------------------------------------------------------------------------------- */
 
-struct bar {
-    int64_t drawn_ms; /* when it was drawn last */
-};
-
-void put_progress(struct buf *out, int64_t done, int64_t total, int64_t right, double eta_seconds)
-{
-    int64_t full = total ? done * BAR_CHARACTERS / total : 0, eta = (int64_t)(eta_seconds + 0.5);
-    buf_putc(out, '[');
-    for (int64_t i = 0; i < BAR_CHARACTERS; i++)
-        buf_putc(out, i < full ? '#' : '.');
-    buf_printf(out, "] %" PRId64 "/%" PRId64 "  %.1f%% right", done, total,
-               done ? 100.0 * (double)right / (double)done : 0.0);
-    if (done < total && eta >= 3600)
-        buf_printf(out, "  %" PRId64 ":%02" PRId64 ":%02" PRId64 " left", eta / 3600, eta / 60 % 60,
-                   eta % 60);
-    else if (done < total)
-        buf_printf(out, "  %" PRId64 ":%02" PRId64 " left", eta / 60, eta % 60);
-}
-
 static void draw(void *ctx, const struct exam_status *s)
 {
-    struct bar *bar = ctx;
-    int64_t now = clock_mono_ms();
-    if (s->done < s->total && now - bar->drawn_ms < BAR_EVERY_MS)
-        return;
-    struct buf line = { 0 };
-    bar->drawn_ms = now;
-    buf_putc(&line, '\r');
-    put_progress(&line, s->done, s->total, s->right, s->eta_seconds);
-    buf_puts(&line, s->done == s->total ? "\x1b[K\n" : "\x1b[K");
-    fwrite(line.ptr, 1, line.len, stderr);
-    buf_free(&line);
+    draw_progress(ctx, s->done, s->total, s->right, s->eta_seconds);
 }
 
 /* --- the command ------------------------------------------------------------------------------------- */
@@ -330,7 +299,7 @@ static json_t *arguments_of(const struct config *cfg)
 
 static enum err_code run(struct asking *a, struct exam_report *report, struct err *err)
 {
-    struct bar bar = { 0 };
+    int64_t drawn_ms = 0;
     const struct config *cfg = a->cfg;
     json_t *arguments = arguments_of(cfg);
     struct exam_config exam = { .seed = cfg->seed ? (uint64_t)cfg->seed : SEED_DEFAULT,
@@ -348,7 +317,7 @@ static enum err_code run(struct asking *a, struct exam_report *report, struct er
                                 .stop = &stop };
     if (term_is(stderr)) {
         exam.progress = draw;
-        exam.progress_ctx = &bar;
+        exam.progress_ctx = &drawn_ms;
     }
     catch_interrupt();
     enum err_code code = exam_run(&exam, (struct exam_asker){ ask_question, a }, report, err);

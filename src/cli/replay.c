@@ -5,6 +5,7 @@
  */
 #include "cli/cli_impl.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "exam/exam.h"
 
@@ -62,6 +63,17 @@ static void print(const struct config *cfg, const struct exam_replay *r)
     buf_free(&out);
 }
 
+struct watched {
+    int64_t begun_ms, drawn_ms;
+};
+
+static void draw(void *ctx, int64_t done, int64_t total)
+{
+    struct watched *w = ctx;
+    double elapsed = (double)(clock_mono_ms() - w->begun_ms) / 1000;
+    draw_progress(&w->drawn_ms, done, total, -1, elapsed * (double)(total - done) / (double)done);
+}
+
 int replay_run(const struct config *cfg)
 {
     struct err err = { 0 };
@@ -70,9 +82,17 @@ int replay_run(const struct config *cfg)
     enum err_code code = ERR_OK;
     if (cfg->n_args != 1)
         code = err_set(&err, ERR_CONFIG, NULL, "'thinkd replay' takes one file; see 'thinkd replay --help'.");
-    if (!code)
-        code = exam_replay(&r, cfg->args[0], policies, policies_of(cfg, policies, ARRAY_LEN(policies)),
-                           cfg->seed ? (uint64_t)cfg->seed : SEED_DEFAULT, &err);
+    if (!code) {
+        struct watched watched = { clock_mono_ms(), 0 };
+        const struct exam_replay_config replay = { .path = cfg->args[0],
+                                                   .more = policies,
+                                                   .more_len =
+                                                       policies_of(cfg, policies, ARRAY_LEN(policies)),
+                                                   .seed = cfg->seed ? (uint64_t)cfg->seed : SEED_DEFAULT,
+                                                   .progress = term_is(stderr) ? draw : NULL,
+                                                   .progress_ctx = &watched };
+        code = exam_replay(&r, &replay, &err);
+    }
     if (!code) {
         print(cfg, &r);
         code = write_form(cfg->csv, &r, exam_replay_csv, &err);

@@ -6,9 +6,14 @@
  */
 #include "cli/cli_impl.h"
 
+#include "base/clock.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#define BAR_CHARACTERS 24
+#define BAR_EVERY_MS   100
 
 bool term_is(FILE *f)
 {
@@ -75,4 +80,34 @@ void put_usage(struct buf *out, const struct answer *a)
         buf_puts(out, ", ");
         put_usd(out, a->cost);
     }
+}
+
+void put_progress(struct buf *out, int64_t done, int64_t total, int64_t right, double eta_seconds)
+{
+    int64_t full = total ? done * BAR_CHARACTERS / total : 0, eta = (int64_t)(eta_seconds + 0.5);
+    buf_putc(out, '[');
+    for (int64_t i = 0; i < BAR_CHARACTERS; i++)
+        buf_putc(out, i < full ? '#' : '.');
+    buf_printf(out, "] %" PRId64 "/%" PRId64, done, total);
+    if (right >= 0)
+        buf_printf(out, "  %.1f%% right", done ? 100.0 * (double)right / (double)done : 0.0);
+    if (done < total && eta >= 3600)
+        buf_printf(out, "  %" PRId64 ":%02" PRId64 ":%02" PRId64 " left", eta / 3600, eta / 60 % 60,
+                   eta % 60);
+    else if (done < total)
+        buf_printf(out, "  %" PRId64 ":%02" PRId64 " left", eta / 60, eta % 60);
+}
+
+void draw_progress(int64_t *drawn_ms, int64_t done, int64_t total, int64_t right, double eta_seconds)
+{
+    int64_t now = clock_mono_ms();
+    if (done < total && now - *drawn_ms < BAR_EVERY_MS)
+        return;
+    struct buf line = { 0 };
+    *drawn_ms = now;
+    buf_putc(&line, '\r');
+    put_progress(&line, done, total, right, eta_seconds);
+    buf_puts(&line, done == total ? "\x1b[K\n" : "\x1b[K");
+    fwrite(line.ptr, 1, line.len, stderr);
+    buf_free(&line);
 }

@@ -319,11 +319,18 @@ struct exam_replay {
     struct arena arena;
 };
 
-/* Reads a state of an exam with samples, and evaluates greedy, single, votes, passes, the rules of reason.h and `more`,
- * those of them that need no more traces than there are. The same seed gives the same figures.
- * The caller frees *out also after an error: ERR_FORMAT names the line, ERR_CONFIG says that there is nothing to replay. */
-enum err_code exam_replay(struct exam_replay *out, const char *path, const struct exam_policy *more,
-                          size_t more_len, uint64_t seed, struct err *err);
+struct exam_replay_config {
+    const char *path;               /* the state of an exam with samples */
+    const struct exam_policy *more; /* rules beside those that are always evaluated */
+    size_t more_len;
+    uint64_t seed; /* the same gives the same figures */
+    /* Questions that were replayed, of all candidates; on the caller's thread, now and then; may be NULL. */
+    void (*progress)(void *ctx, int64_t done, int64_t total);
+    void *progress_ctx;
+};
+/* Evaluates greedy, single, votes, passes, the rules of reason.h and `more`, those of them that need no more traces than there
+ * are. The caller frees *out also after an error: ERR_FORMAT names the line, ERR_CONFIG says that there is nothing to replay. */
+enum err_code exam_replay(struct exam_replay *out, const struct exam_replay_config *config, struct err *err);
 void exam_replay_free(struct exam_replay *r);
 void exam_replay_table(const struct exam_replay *r, struct buf *out);
 void exam_replay_json(const struct exam_replay *r, struct buf *out);

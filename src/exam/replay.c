@@ -344,30 +344,49 @@ struct work {
     size_t next; /* __atomic */
 };
 
-static void replay_loop(void *ctx)
+static bool replay_next(struct work *w)
 {
-    struct work *w = ctx;
-    for (size_t i; (i = __atomic_fetch_add(&w->next, 1, __ATOMIC_RELAXED)) < w->f->len;)
-        replay_item(w->replay, w->f->items[i], w->seed, &w->f->outcomes[i * w->replay->policies_len]);
+    size_t i = __atomic_fetch_add(&w->next, 1, __ATOMIC_RELAXED);
+    if (i >= w->f->len)
+        return false;
+    replay_item(w->replay, w->f->items[i], w->seed, &w->f->outcomes[i * w->replay->policies_len]);
+    return true;
 }
 
-static void replay_items(const struct exam_replay *r, const struct answered *f, uint64_t seed)
+static void replay_loop(void *ctx)
 {
-    struct work w = { r, f, seed, 0 };
+    while (replay_next(ctx))
+        continue;
+}
+
+/* The calling thread is one of the team, and tells how far they are. */
+static void replay_items(const struct exam_replay *r, const struct answered *f,
+                         const struct exam_replay_config *config, size_t total)
+{
+    struct work w = { r, f, config->seed, 0 };
     struct thread team[THREADS_MAX];
     int n = thread_cpus() < THREADS_MAX ? thread_cpus() : THREADS_MAX;
     memset(f->outcomes, 0, f->len * r->policies_len * sizeof *f->outcomes);
-    for (int i = 0; i < n; i++)
+    for (int i = 1; i < n; i++)
         thread_start(&team[i], "replay", replay_loop, &w);
-    for (int i = 0; i < n; i++)
+    while (replay_next(&w)) {
+        size_t taken = __atomic_load_n(&w.next, __ATOMIC_RELAXED);
+        if (config->progress && taken < f->len)
+            config->progress(config->progress_ctx, r->items - (int64_t)(f->len - taken), (int64_t)total);
+    }
+    for (int i = 1; i < n; i++)
         thread_join(&team[i]);
+    if (config->progress && f->len)
+        config->progress(config->progress_ctx, r->items, (int64_t)total);
 }
 
-static void replay_candidate(struct exam_replay *r, const struct traces *t, struct answered *f, uint64_t seed)
+static void replay_candidate(struct exam_replay *r, const struct traces *t, struct answered *f,
+                             const struct exam_replay_config *config)
 {
     size_t first = r->rows_len, base = baseline_of(r);
+    uint64_t seed = config->seed;
     collect(r, t, f);
-    replay_items(r, f, seed);
+    replay_items(r, f, config, t->questions * t->candidates_len - (size_t)r->left_out);
     for (size_t p = 0; p < r->policies_len && f->len; p++)
         add_row(r, f, p, seed);
     for (size_t i = first; i < r->rows_len && base < r->policies_len; i++)
@@ -375,7 +394,7 @@ static void replay_candidate(struct exam_replay *r, const struct traces *t, stru
             compare_row(r, f, &r->rows[i], &r->rows[first + base], seed);
 }
 
-static void replay_all(struct exam_replay *r, const struct traces *t, uint64_t seed)
+static void replay_all(struct exam_replay *r, const struct traces *t, const struct exam_replay_config *config)
 {
     struct answered f = { .items = mem_array(t->questions, sizeof *f.items),
                           .clusters = mem_array(t->questions, sizeof *f.clusters),
@@ -384,7 +403,7 @@ static void replay_all(struct exam_replay *r, const struct traces *t, uint64_t s
                           .sums = mem_array(t->questions, sizeof *f.sums) };
     r->rows = mem_array(t->candidates_len * r->policies_len, sizeof *r->rows);
     for (f.candidate = 0; f.candidate < t->candidates_len; f.candidate++)
-        replay_candidate(r, t, &f, seed);
+        replay_candidate(r, t, &f, config);
     mem_free(f.sums);
     mem_free(f.values);
     mem_free(f.outcomes);
@@ -392,23 +411,22 @@ static void replay_all(struct exam_replay *r, const struct traces *t, uint64_t s
     mem_free(f.items);
 }
 
-enum err_code exam_replay(struct exam_replay *out, const char *path, const struct exam_policy *more,
-                          size_t more_len, uint64_t seed, struct err *err)
+enum err_code exam_replay(struct exam_replay *out, const struct exam_replay_config *config, struct err *err)
 {
     memset(out, 0, sizeof *out);
     struct traces t = { .arena = &out->arena };
-    enum err_code code = traces_read(&t, path, err);
+    enum err_code code = traces_read(&t, config->path, err);
     if (code)
         goto out;
     out->traces = (int)t.samples - 1;
     out->candidates_len = t.candidates_len;
     memcpy(out->candidates, t.candidates, sizeof out->candidates);
-    set_policies(out, more, more_len);
-    replay_all(out, &t, seed);
+    set_policies(out, config->more, config->more_len);
+    replay_all(out, &t, config);
     if (out->items == 0)
-        code =
-            err_set(err, ERR_CONFIG, NULL,
-                    "%s: no question has all of its traces yet: let the exam that records them end.", path);
+        code = err_set(err, ERR_CONFIG, NULL,
+                       "%s: no question has all of its traces yet: let the exam that records them end.",
+                       config->path);
 out:
     traces_free(&t);
     return code;

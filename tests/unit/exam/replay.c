@@ -65,12 +65,28 @@ static char *record(const struct script *script, int n)
     return kept;
 }
 
+struct told {
+    int64_t done, total;
+};
+
+static void hear(void *ctx, int64_t done, int64_t total)
+{
+    struct told *t = ctx;
+    assert_true(done >= t->done);
+    *t = (struct told){ done, total };
+}
+
 static struct exam_replay replayed(char *path, const struct exam_policy *more, size_t n)
 {
     struct exam_replay r;
     struct err err = { 0 };
-    if (exam_replay(&r, path, more, n, 1, &err))
+    struct told told = { 0 };
+    const struct exam_replay_config config = {
+        .path = path, .more = more, .more_len = n, .seed = 1, .progress = hear, .progress_ctx = &told
+    };
+    if (exam_replay(&r, &config, &err))
         fail_msg("%s", err.message);
+    assert_true(told.done == r.items && told.total == r.items);
     unlink(path);
     mem_free(path);
     return r;
@@ -192,8 +208,9 @@ static void the_same_twice(void **state)
     char *path = record(&script, 20);
     struct exam_replay a, b;
     (void)state;
-    assert_int_equal(ERR_OK, exam_replay(&a, path, NULL, 0, 1, NULL));
-    assert_int_equal(ERR_OK, exam_replay(&b, path, NULL, 0, 1, NULL));
+    const struct exam_replay_config config = { .path = path, .seed = 1 };
+    assert_int_equal(ERR_OK, exam_replay(&a, &config, NULL));
+    assert_int_equal(ERR_OK, exam_replay(&b, &config, NULL));
     assert_int_equal(a.rows_len, b.rows_len);
     assert_memory_equal(a.rows, b.rows, a.rows_len * sizeof *a.rows);
     exam_replay_free(&a);
@@ -287,7 +304,7 @@ static void bad_records_are_refused(void **state)
         struct exam_replay r;
         struct err err = { 0 };
         assert_int_equal(ERR_OK, file_write(path, str_from(bad[i].text), NULL));
-        enum err_code code = exam_replay(&r, path, NULL, 0, 1, &err);
+        enum err_code code = exam_replay(&r, &(struct exam_replay_config){ .path = path, .seed = 1 }, &err);
         if (code != bad[i].code || !strstr(err.message, bad[i].says))
             fail_msg("row %zu: %d, %s", i, (int)code, err.message);
         exam_replay_free(&r);
