@@ -65,26 +65,21 @@ static void put_limit(struct json_writer *w, const char *key, int64_t limit)
 {
     if (limit == ACCESS_UNSET)
         return;
-    jw_key(w, key);
-    jw_int(w, limit);
+    jw_key_int(w, key, limit);
 }
 
 static void put_body(struct buf *out, const struct access_key *key)
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    jw_key(&w, "name");
-    jw_cstring(&w, key->name);
-    jw_key(&w, "owner");
-    jw_cstring(&w, key->owner);
-    jw_key(&w, "created_s");
-    jw_int(&w, key->created_s);
+    jw_key_cstring(&w, "name", key->name);
+    jw_key_cstring(&w, "owner", key->owner);
+    jw_key_int(&w, "created_s", key->created_s);
     put_limit(&w, "requests_per_minute", key->limits.requests_per_minute);
     put_limit(&w, "tokens_per_minute", key->limits.tokens_per_minute);
     put_limit(&w, "concurrency", key->limits.concurrency);
     if (key->models[0]) {
-        jw_key(&w, "models");
-        jw_cstring(&w, key->models);
+        jw_key_cstring(&w, "models", key->models);
     }
     jw_end_object(&w);
 }

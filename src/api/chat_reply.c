@@ -92,7 +92,7 @@ static void put_called(struct json_writer *w, const struct job_item *item, const
     jw_begin_object(w);
     if (name)
         jw_key_cstring(w, "name", name);
-    put_string(w, item->custom ? "input" : "arguments", text);
+    jw_key_string(w, item->custom ? "input" : "arguments", text);
     jw_end_object(w);
 }
 
@@ -132,13 +132,12 @@ static void put_choice(struct json_writer *w, const struct turn *t, const struct
     if (refusal || (calls && !text.len))
         jw_key_cstring(w, "content", NULL);
     else
-        put_string(w, "content", text);
+        jw_key_string(w, "content", text);
     if (refusal)
-        put_string(w, "refusal", text);
+        jw_key_string(w, "refusal", text);
     else
         jw_key_cstring(w, "refusal", NULL);
-    jw_key(w, "annotations");
-    jw_raw(w, STR("[]"));
+    jw_key_raw(w, "annotations", STR("[]"));
     if (calls)
         put_calls(w, job, choice);
     jw_end_object(w);
@@ -159,8 +158,7 @@ void chat_reply(struct turn *t, const struct job_view *job, struct buf *body)
     jw_end_array(&w);
     put_usage(&w, job);
     if (t->metadata) {
-        jw_key(&w, "metadata");
-        jw_value(&w, t->metadata);
+        jw_key_value(&w, "metadata", t->metadata);
     }
     jw_key(&w, "thinkd");
     put_thinkd(&w, t, job);
@@ -210,7 +208,7 @@ static void write_choice(struct turn *t, const struct job_view *job, size_t choi
     chunk_begin(&c, t, job);
     jw_begin_object(&c.w);
     jw_key_int(&c.w, "index", (int64_t)choice);
-    put_raw(&c.w, "delta", delta);
+    jw_key_raw(&c.w, "delta", delta);
     if (ev)
         put_logprobs(&c.w, t, job, choice, ev->first_token, ev->n_tokens);
     else

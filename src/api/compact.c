@@ -248,8 +248,7 @@ static void put_sealed(struct buf *out, const struct sorted *s)
     jw_end_array(&w);
     jw_key_int(&w, "kept", kept);
     if (s->out) {
-        jw_key(&w, "all");
-        jw_bool(&w, true);
+        jw_key_bool(&w, "all", true);
     }
     jw_end_object(&w);
 }
@@ -529,9 +528,9 @@ static void put_usage(struct json_writer *w, int64_t input)
     jw_key(w, "usage");
     jw_begin_object(w);
     jw_key_int(w, "input_tokens", input);
-    put_raw(w, "input_tokens_details", STR("{\"cached_tokens\":0}"));
+    jw_key_raw(w, "input_tokens_details", STR("{\"cached_tokens\":0}"));
     jw_key_int(w, "output_tokens", 0);
-    put_raw(w, "output_tokens_details", STR("{\"reasoning_tokens\":0}"));
+    jw_key_raw(w, "output_tokens_details", STR("{\"reasoning_tokens\":0}"));
     jw_key_int(w, "total_tokens", input);
     jw_end_object(w);
 }

@@ -71,7 +71,7 @@ static void put_choice(struct json_writer *w, size_t choice, struct str before, 
     buf_put_str(&whole, before);
     buf_put_str(&whole, text);
     jw_begin_object(w);
-    put_string(w, "text", buf_str(&whole));
+    jw_key_string(w, "text", buf_str(&whole));
     jw_key_int(w, "index", (int64_t)choice);
     jw_key(w, "logprobs");
     if (tokens)

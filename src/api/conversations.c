@@ -58,10 +58,10 @@ static enum err_code reply_conversation(const struct call *c, const struct store
     struct buf out = { 0 };
     struct json_writer w = { .out = &out };
     jw_begin_object(&w);
-    put_string(&w, "id", o->id);
+    jw_key_string(&w, "id", o->id);
     jw_key_cstring(&w, "object", "conversation");
     jw_key_int(&w, "created_at", o->created_ms / 1000);
-    put_value(&w, "metadata", json_object_get(body, "metadata"));
+    jw_key_value(&w, "metadata", json_object_get(body, "metadata"));
     jw_end_object(&w);
     reply_json(c->x, 200, &out);
     buf_free(&out);

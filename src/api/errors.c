@@ -10,16 +10,12 @@
 
 void put_error_fields(struct json_writer *w, const struct err *err, bool with_type)
 {
-    jw_key(w, "message");
-    jw_cstring(w, err->message);
+    jw_key_cstring(w, "message", err->message);
     if (with_type) {
-        jw_key(w, "type");
-        jw_cstring(w, err_type(err->code));
+        jw_key_cstring(w, "type", err_type(err->code));
     }
-    jw_key(w, "param");
-    jw_cstring(w, err->param[0] ? err->param : NULL);
-    jw_key(w, "code");
-    jw_cstring(w, err_api_code(err->code));
+    jw_key_cstring(w, "param", err->param[0] ? err->param : NULL);
+    jw_key_cstring(w, "code", err_api_code(err->code));
 }
 
 void api_error_body(struct buf *body, const struct err *err)

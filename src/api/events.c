@@ -56,29 +56,29 @@ static void put_summary_part(struct json_writer *w, const struct event_in *in)
     jw_key(w, "part");
     jw_begin_object(w);
     jw_key_cstring(w, "type", "summary_text");
-    put_string(w, "text", in->ev->text);
+    jw_key_string(w, "text", in->ev->text);
     jw_end_object(w);
 }
 
 static void put_summary_delta(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "summary_index");
-    put_string(w, "delta", in->ev->text);
+    jw_key_string(w, "delta", in->ev->text);
 }
 
 static void put_summary_text(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "summary_index");
-    put_string(w, "text", in->ev->text);
+    jw_key_string(w, "text", in->ev->text);
 }
 
 static void put_part_added(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
-    put_raw(w, "part",
-            in->item->refusal
-                ? STR("{\"type\":\"refusal\",\"refusal\":\"\"}")
-                : STR("{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[],\"logprobs\":[]}"));
+    jw_key_raw(w, "part",
+               in->item->refusal
+                   ? STR("{\"type\":\"refusal\",\"refusal\":\"\"}")
+                   : STR("{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[],\"logprobs\":[]}"));
 }
 
 static void put_part_done(struct json_writer *w, const struct event_in *in)
@@ -91,7 +91,7 @@ static void put_part_done(struct json_writer *w, const struct event_in *in)
 static void put_text_delta(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
-    put_string(w, "delta", in->ev->text);
+    jw_key_string(w, "delta", in->ev->text);
     if (in->item->refusal)
         return;
     jw_key(w, "logprobs");
@@ -101,7 +101,7 @@ static void put_text_delta(struct json_writer *w, const struct event_in *in)
 static void put_text_done(struct json_writer *w, const struct event_in *in)
 {
     put_place(w, in, "content_index");
-    put_string(w, in->item->refusal ? "refusal" : "text", in->ev->text);
+    jw_key_string(w, in->item->refusal ? "refusal" : "text", in->ev->text);
     if (in->item->refusal)
         return;
     jw_key(w, "logprobs");
@@ -117,7 +117,7 @@ static void put_call_place(struct json_writer *w, const struct event_in *in)
 static void put_call_delta(struct json_writer *w, const struct event_in *in)
 {
     put_call_place(w, in);
-    put_string(w, "delta", in->ev->text);
+    jw_key_string(w, "delta", in->ev->text);
 }
 
 static void put_call_done(struct json_writer *w, const struct event_in *in)
@@ -125,7 +125,7 @@ static void put_call_done(struct json_writer *w, const struct event_in *in)
     put_call_place(w, in);
     if (!in->item->custom)
         jw_key_cstring(w, "name", in->item->name);
-    put_string(w, in->item->custom ? "input" : "arguments", in->ev->text);
+    jw_key_string(w, in->item->custom ? "input" : "arguments", in->ev->text);
 }
 
 /* Two readings of "error" in one object: members beside the type, and an error object. The status is what a WebSocket's errors

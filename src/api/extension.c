@@ -63,8 +63,7 @@ static void put_confidence(struct json_writer *w, const struct job_view *job)
 
 static void put_share(struct json_writer *w, const char *key, int of, int all)
 {
-    jw_key(w, key);
-    jw_real(w, (double)(int64_t)(1000.0 * of / all + 0.5) / 1000.0);
+    jw_key_real(w, key, (double)(int64_t)(1000.0 * of / all + 0.5) / 1000.0);
 }
 
 /* How many lines agree. Null where nothing was voted on: one line of thought, an open question, or no answer. */
@@ -75,7 +74,7 @@ static void put_consensus(struct json_writer *w, const struct reason_trace *t)
         return;
     }
     jw_begin_object(w);
-    put_string(w, "answer", buf_str(&t->lines[t->options[0].first].answer));
+    jw_key_string(w, "answer", buf_str(&t->lines[t->options[0].first].answer));
     jw_key_int(w, "votes", t->options[0].votes);
     jw_key_int(w, "of", t->counted);
     put_share(w, "agreement", t->options[0].votes, t->counted);
@@ -116,15 +115,12 @@ static void put_line(struct json_writer *w, const struct job_view *job, size_t i
         jw_key_cstring(w, "model", job->route->steps[l->step].tier->name);
     }
     jw_key_cstring(w, "status", line_state_names[l->state]);
-    jw_key(w, "complete");
-    jw_bool(w, l->complete);
-    jw_key(w, "counted");
-    jw_bool(w, l->counted);
+    jw_key_bool(w, "complete", l->complete);
+    jw_key_bool(w, "counted", l->counted);
     put_line_answer(w, l);
     jw_key_int(w, "output_tokens", f->output_tokens);
     jw_key_int(w, "thinking_tokens", f->reasoning_tokens);
-    jw_key(w, "closed_by_budget");
-    jw_bool(w, f->closed_by_budget);
+    jw_key_bool(w, "closed_by_budget", f->closed_by_budget);
     jw_key(w, "confidence");
     put_figures(w, &f->confidence);
     jw_end_object(w);
@@ -136,7 +132,7 @@ static void put_votes(struct json_writer *w, const struct reason_trace *t)
     for (size_t i = 0; i < t->n_options; i++) {
         const struct vote_option *o = &t->options[i];
         jw_begin_object(w);
-        put_string(w, "answer", buf_str(&t->lines[o->first].answer));
+        jw_key_string(w, "answer", buf_str(&t->lines[o->first].answer));
         jw_key_int(w, "votes", o->votes);
         jw_key_int(w, "first", (int64_t)o->first);
         jw_key_int(w, "surest", (int64_t)o->best);
@@ -237,8 +233,7 @@ void put_thinkd(struct json_writer *w, const struct turn *t, const struct job_vi
     jw_key_int(w, "allowed", thinking_max(job));
     jw_key_int(w, "used", job->reasoning_tokens);
     jw_end_object(w);
-    jw_key(w, "effort");
-    jw_cstring(w, effort_names[answering_effort(job)]);
+    jw_key_cstring(w, "effort", effort_names[answering_effort(job)]);
     jw_key_int(w, "seed", (int64_t)job->seed);
     jw_key(w, "confidence");
     put_confidence(w, job);

@@ -126,8 +126,8 @@ static void put_file(struct buf *out, const struct upload *u, const char *id, in
     jw_key_int(&w, "created_at", created_s);
     if (u->expires_s)
         jw_key_int(&w, "expires_at", created_s + u->expires_s);
-    put_string(&w, "filename", u->name);
-    put_string(&w, "purpose", u->purpose);
+    jw_key_string(&w, "filename", u->name);
+    jw_key_string(&w, "purpose", u->purpose);
     jw_key_cstring(&w, "status", "processed");
     jw_end_object(&w);
 }

@@ -35,8 +35,7 @@ static void put_efforts(struct json_writer *w, const struct tier *tier, const st
         jw_cstring(w, effort_names[e]);
     jw_end_array(w);
     jw_key_cstring(w, "default_effort", effort_names[tier->default_effort]);
-    jw_key(w, "thinks");
-    jw_bool(w, engine->thinks);
+    jw_key_bool(w, "thinks", engine->thinks);
 }
 
 static void put_model(struct json_writer *w, struct str id, const struct tier *tier,
@@ -44,15 +43,13 @@ static void put_model(struct json_writer *w, struct str id, const struct tier *t
 {
     int64_t window = least(tier->context_window, engine->context);
     jw_begin_object(w);
-    jw_key(w, "id");
-    jw_string(w, id);
+    jw_key_string(w, "id", id);
     jw_key_cstring(w, "object", "model");
     jw_key_int(w, "created", tier->created);
     jw_key_cstring(w, "owned_by", "thinkd");
     jw_key_int(w, "context_window", window);
     jw_key_int(w, "max_output_tokens", least(tier->max_output_tokens, window));
-    jw_key(w, "modalities");
-    jw_raw(w, STR("{\"input\":[\"text\"],\"output\":[\"text\"]}"));
+    jw_key_raw(w, "modalities", STR("{\"input\":[\"text\"],\"output\":[\"text\"]}"));
     put_endpoints(w, tier);
     put_efforts(w, tier, engine);
     jw_key(w, "price");

@@ -187,8 +187,7 @@ static void put_state(struct json_writer *w, const struct field *f)
         jw_key_cstring(w, "description", "Accepted and ignored by design.");
     if (f->kind == FIELD_UNBUILT) {
         jw_key_cstring(w, "description", "Not built: refused unless its value asks for nothing.");
-        jw_key(w, "deprecated");
-        jw_bool(w, true);
+        jw_key_bool(w, "deprecated", true);
     }
 }
 
@@ -267,8 +266,7 @@ static void put_table(struct json_writer *w, const struct field_table *t)
     }
     jw_end_object(w);
     put_required(w, t);
-    jw_key(w, "additionalProperties");
-    jw_bool(w, false);
+    jw_key_bool(w, "additionalProperties", false);
     jw_end_object(w);
 }
 
@@ -305,13 +303,12 @@ static void put_error_schema(struct json_writer *w)
     jw_begin_object(w);
     jw_key_cstring(w, "title", "error.object");
     jw_key_cstring(w, "type", "object");
-    jw_key(w, "required");
-    jw_raw(w, STR("[\"message\",\"type\",\"param\",\"code\"]"));
+    jw_key_raw(w, "required", STR("[\"message\",\"type\",\"param\",\"code\"]"));
     jw_key(w, "properties");
     jw_begin_object(w);
-    put_raw(w, "message", STR("{\"type\":\"string\"}"));
+    jw_key_raw(w, "message", STR("{\"type\":\"string\"}"));
     put_error_values(w, "type", err_type);
-    put_raw(w, "param", STR("{\"type\":[\"string\",\"null\"]}"));
+    jw_key_raw(w, "param", STR("{\"type\":[\"string\",\"null\"]}"));
     put_error_values(w, "code", err_api_code);
     jw_end_object(w);
     jw_end_object(w);
@@ -322,8 +319,8 @@ static void put_error_response(struct json_writer *w, const char *key, const cha
     jw_key(w, key);
     jw_begin_object(w);
     jw_key_cstring(w, "description", why);
-    put_raw(w, "content",
-            STR("{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/error\"}}}"));
+    jw_key_raw(w, "content",
+               STR("{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/error\"}}}"));
     jw_end_object(w);
 }
 
@@ -362,11 +359,10 @@ static void put_path(struct buf *out, const char *pattern)
 static void put_parameter(struct json_writer *w, struct str name, const char *in)
 {
     jw_begin_object(w);
-    put_string(w, "name", name);
+    jw_key_string(w, "name", name);
     jw_key_cstring(w, "in", in);
-    jw_key(w, "required");
-    jw_bool(w, strcmp(in, "path") == 0);
-    put_raw(w, "schema", STR("{\"type\":\"string\"}"));
+    jw_key_bool(w, "required", strcmp(in, "path") == 0);
+    jw_key_raw(w, "schema", STR("{\"type\":\"string\"}"));
     jw_end_object(w);
 }
 
@@ -413,7 +409,7 @@ static void put_responses(struct json_writer *w, const struct endpoint *ep)
 {
     jw_key(w, "responses");
     jw_begin_object(w);
-    put_raw(w, "200", STR("{\"description\":\"done\"}"));
+    jw_key_raw(w, "200", STR("{\"description\":\"done\"}"));
     for (int code = ERR_OK + 1; code < ERR_COUNT && ep->flags & EP_KEY; code++) {
         int status = err_status((enum err_code)code);
         char key[16], name[32];
@@ -438,7 +434,7 @@ static void put_operation_id(struct json_writer *w, const struct endpoint *ep)
     for (const char *p = ep->path; *p; p++)
         if (*p != '{' && *p != '}' && *p != '+')
             buf_putc(&id, *p == '/' || *p == '.' ? '_' : *p);
-    put_string(w, "operationId", buf_str(&id));
+    jw_key_string(w, "operationId", buf_str(&id));
     buf_free(&id);
 }
 
@@ -451,7 +447,7 @@ static void put_operation(struct json_writer *w, const struct endpoint *ep)
     jw_key(w, method);
     jw_begin_object(w);
     put_operation_id(w, ep);
-    put_raw(w, "security", ep->flags & EP_KEY ? STR("[{\"bearer\":[]},{\"api_key\":[]}]") : STR("[]"));
+    jw_key_raw(w, "security", ep->flags & EP_KEY ? STR("[{\"bearer\":[]},{\"api_key\":[]}]") : STR("[]"));
     put_parameters(w, ep);
     put_body(w, ep);
     put_responses(w, ep);
@@ -499,9 +495,9 @@ static void put_components(struct json_writer *w)
     jw_begin_object(w);
     put_error_responses(w);
     jw_end_object(w);
-    put_raw(w, "securitySchemes",
-            STR("{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
-                "\"api_key\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"api-key\"}}"));
+    jw_key_raw(w, "securitySchemes",
+               STR("{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
+                   "\"api_key\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"api-key\"}}"));
 }
 
 void openapi_put(struct buf *out)

@@ -205,8 +205,7 @@ void list_send(struct list_reply *l, struct http_exchange *x, bool more)
     jw_end_array(&l->w);
     put_id(&l->w, "first_id", l->first);
     put_id(&l->w, "last_id", l->last);
-    jw_key(&l->w, "has_more");
-    jw_bool(&l->w, more);
+    jw_key_bool(&l->w, "has_more", more);
     jw_end_object(&l->w);
     reply_json(x, 200, &l->body);
     buf_free(&l->body);
@@ -240,10 +239,9 @@ void reply_deleted(struct http_exchange *x, struct str id, const char *object)
     struct buf body = { 0 };
     struct json_writer w = { .out = &body };
     jw_begin_object(&w);
-    put_string(&w, "id", id);
+    jw_key_string(&w, "id", id);
     jw_key_cstring(&w, "object", object);
-    jw_key(&w, "deleted");
-    jw_bool(&w, true);
+    jw_key_bool(&w, "deleted", true);
     jw_end_object(&w);
     reply_json(x, 200, &body);
     buf_free(&body);

@@ -40,9 +40,9 @@ void put_message_part(struct json_writer *w, const struct turn *t, const struct 
 {
     jw_begin_object(w);
     jw_key_cstring(w, "type", item->refusal ? "refusal" : "output_text");
-    put_string(w, item->refusal ? "refusal" : "text", buf_str(&item->text));
+    jw_key_string(w, item->refusal ? "refusal" : "text", buf_str(&item->text));
     if (!item->refusal) {
-        put_raw(w, "annotations", STR("[]"));
+        jw_key_raw(w, "annotations", STR("[]"));
         jw_key(w, "logprobs");
         put_item_tokens(w, t, job, item);
     }
@@ -65,7 +65,7 @@ static void put_seal(struct json_writer *w, const struct turn *t, const struct j
 {
     if (!t->seal->len)
         seal_put(t->api->seal, str_from(t->owner.id), "reasoning", buf_str(&item->thought), t->seal);
-    put_string(w, "encrypted_content", buf_str(t->seal));
+    jw_key_string(w, "encrypted_content", buf_str(t->seal));
 }
 
 /* No summary was asked for: no text, an empty array. */
@@ -76,7 +76,7 @@ static void put_summary(struct json_writer *w, const struct job_item *item, bool
     if (!added && item->text.len > 0) {
         jw_begin_object(w);
         jw_key_cstring(w, "type", "summary_text");
-        put_string(w, "text", buf_str(&item->text));
+        jw_key_string(w, "text", buf_str(&item->text));
         jw_end_object(w);
     }
     jw_end_array(w);
@@ -86,7 +86,7 @@ static void put_call(struct json_writer *w, const struct job_item *item, bool ad
 {
     jw_key_cstring(w, "call_id", item->call_id);
     jw_key_cstring(w, "name", item->name);
-    put_string(w, item->custom ? "input" : "arguments", added ? STR("") : buf_str(&item->text));
+    jw_key_string(w, item->custom ? "input" : "arguments", added ? STR("") : buf_str(&item->text));
 }
 
 static const char *item_type(const struct job_item *item)
@@ -117,7 +117,7 @@ void put_item(struct json_writer *w, const struct turn *t, const struct job_view
     else if (thought)
         put_summary(w, item, added);
     else
-        put_string(w, "encrypted_content", added ? STR("") : buf_str(&item->text));
+        jw_key_string(w, "encrypted_content", added ? STR("") : buf_str(&item->text));
     if (thought && t->sealed && item->done && !added)
         put_seal(w, t, item);
     jw_end_object(w);
@@ -135,7 +135,7 @@ static void put_output(struct json_writer *w, const struct turn *t, const struct
             buf_put_str(&text, buf_str(&job->items[i].text));
     }
     jw_end_array(w);
-    put_string(w, "output_text", buf_str(&text));
+    jw_key_string(w, "output_text", buf_str(&text));
     buf_free(&text);
 }
 
@@ -219,7 +219,7 @@ static void put_conversation(struct json_writer *w, const struct turn *t)
         return;
     }
     jw_begin_object(w);
-    put_string(w, "id", t->conversation);
+    jw_key_string(w, "id", t->conversation);
     jw_end_object(w);
 }
 
@@ -229,8 +229,7 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     put_string_or_null(w, "instructions", t->echo.instructions);
     put_int_or_null(w, "max_output_tokens", t->echo.max_output_tokens);
     put_int_or_null(w, "max_tool_calls", t->echo.max_tool_calls);
-    jw_key(w, "parallel_tool_calls");
-    jw_bool(w, t->echo.parallel_tool_calls);
+    jw_key_bool(w, "parallel_tool_calls", t->echo.parallel_tool_calls);
     put_id_or_null(w, "previous_response_id", t->previous);
     jw_key(w, "conversation");
     put_conversation(w, t);
@@ -239,40 +238,34 @@ static void put_asked(struct json_writer *w, const struct turn *t, const struct 
     jw_key_cstring(w, "effort", effort_names[t->effort]);
     jw_key_cstring(w, "summary", t->echo.summary >= 0 ? summary_names[t->echo.summary] : NULL);
     jw_end_object(w);
-    put_raw(w, "store", t->store ? STR("true") : STR("false"));
-    put_raw(w, "background", t->background ? STR("true") : STR("false"));
+    jw_key_raw(w, "store", t->store ? STR("true") : STR("false"));
+    jw_key_raw(w, "background", t->background ? STR("true") : STR("false"));
     jw_key(w, "temperature"); /* the values used, asked for or not */
     jw_real(w, job->plan->temperature);
-    jw_key(w, "top_p");
-    jw_real(w, job->plan->top_p);
+    jw_key_real(w, "top_p", job->plan->top_p);
     jw_key_int(w, "top_logprobs", t->top_logprobs);
-    jw_key(w, "presence_penalty");
-    jw_real(w, (double)t->presence_penalty);
-    jw_key(w, "frequency_penalty");
-    jw_real(w, (double)t->frequency_penalty);
+    jw_key_real(w, "presence_penalty", (double)t->presence_penalty);
+    jw_key_real(w, "frequency_penalty", (double)t->frequency_penalty);
     jw_key(w, "text");
     jw_begin_object(w);
     jw_key(w, "format");
     format_put(w, t);
     jw_key_cstring(w, "verbosity", verbosities[t->echo.verbosity]);
     jw_end_object(w);
-    jw_key(w, "tool_choice");
-    jw_value(w, t->tools.choice);
-    jw_key(w, "tools");
-    jw_value(w, t->tools.list);
+    jw_key_value(w, "tool_choice", t->tools.choice);
+    jw_key_value(w, "tools", t->tools.list);
     jw_key_cstring(w, "truncation", t->truncate ? "auto" : "disabled");
     jw_key_cstring(w, "service_tier", "default");
     if (t->metadata) {
-        jw_key(w, "metadata");
-        jw_value(w, t->metadata);
+        jw_key_value(w, "metadata", t->metadata);
     } else {
-        put_raw(w, "metadata", STR("{}"));
+        jw_key_raw(w, "metadata", STR("{}"));
     }
     put_string_or_null(w, "safety_identifier", t->echo.safety_identifier);
     put_string_or_null(w, "prompt_cache_key", t->echo.prompt_cache_key);
     const json_t *prompt = json_object_get(t->doc, "prompt");
     if (json_is_object(prompt))
-        put_value(w, "prompt", prompt);
+        jw_key_value(w, "prompt", prompt);
     if (t->echo.user.set)
         put_string_or_null(w, "user", t->echo.user);
 }

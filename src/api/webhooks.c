@@ -110,7 +110,7 @@ static void put_event(struct buf *out, const char *id, int64_t created_s, const 
     jw_key_cstring(&w, "type", type);
     jw_key(&w, "data");
     jw_begin_object(&w);
-    put_string(&w, "id", response);
+    jw_key_string(&w, "id", response);
     jw_end_object(&w);
     jw_end_object(&w);
 }

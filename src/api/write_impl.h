@@ -8,12 +8,6 @@
 
 #include "api/call_impl.h"
 
-/* --- put.c: a key and its value ------------------------------------------------------------------------ */
-
-void put_string(struct json_writer *w, const char *key, struct str value);
-void put_raw(struct json_writer *w, const char *key, struct str json);
-void put_value(struct json_writer *w, const char *key, const json_t *value);
-
 /* --- errors.c --------------------------------------------------------------------------------------- */
 
 void reply_error(struct http_exchange *x, const struct err *err);

@@ -46,23 +46,17 @@ static void put_models_json(struct json_writer *w, const char *models)
 static void put_key_json(struct json_writer *w, const struct access_key *key, const char *secret)
 {
     jw_begin_object(w);
-    jw_key(w, "object");
-    jw_cstring(w, "key");
-    jw_key(w, "id");
-    jw_cstring(w, key->id);
-    jw_key(w, "name");
-    jw_cstring(w, key->name);
-    jw_key(w, "owner");
-    jw_cstring(w, key->owner);
-    jw_key(w, "created_at");
-    jw_int(w, key->created_s);
+    jw_key_cstring(w, "object", "key");
+    jw_key_cstring(w, "id", key->id);
+    jw_key_cstring(w, "name", key->name);
+    jw_key_cstring(w, "owner", key->owner);
+    jw_key_int(w, "created_at", key->created_s);
     put_limit_json(w, "requests_per_minute", key->limits.requests_per_minute);
     put_limit_json(w, "tokens_per_minute", key->limits.tokens_per_minute);
     put_limit_json(w, "concurrency", key->limits.concurrency);
     put_models_json(w, key->models);
     if (secret) {
-        jw_key(w, "key");
-        jw_cstring(w, secret);
+        jw_key_cstring(w, "key", secret);
     }
     jw_end_object(w);
 }
@@ -71,8 +65,7 @@ static void put_list_json(struct buf *out, const struct access_key *keys, size_t
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    jw_key(&w, "object");
-    jw_cstring(&w, "list");
+    jw_key_cstring(&w, "object", "list");
     jw_key(&w, "data");
     jw_begin_array(&w);
     for (size_t i = 0; i < n; i++)

@@ -305,32 +305,20 @@ static void hear(struct local *l, uint64_t id, struct hearing *h, struct ask_sin
     mem_free(p.bytes);
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    jw_key(w, key);
-    jw_cstring(w, text);
-}
-
-static void put_int(struct json_writer *w, const char *key, int64_t v)
-{
-    jw_key(w, key);
-    jw_int(w, v);
-}
-
 static void put_usage_json(struct json_writer *w, const struct answer *a)
 {
     jw_begin_object(w);
-    put_int(w, "input_tokens", a->input_tokens);
+    jw_key_int(w, "input_tokens", a->input_tokens);
     jw_key(w, "input_tokens_details");
     jw_begin_object(w);
-    put_int(w, "cached_tokens", a->cached_tokens);
+    jw_key_int(w, "cached_tokens", a->cached_tokens);
     jw_end_object(w);
-    put_int(w, "output_tokens", a->output_tokens);
+    jw_key_int(w, "output_tokens", a->output_tokens);
     jw_key(w, "output_tokens_details");
     jw_begin_object(w);
-    put_int(w, "reasoning_tokens", a->reasoning_tokens);
+    jw_key_int(w, "reasoning_tokens", a->reasoning_tokens);
     jw_end_object(w);
-    put_int(w, "total_tokens", a->input_tokens + a->output_tokens);
+    jw_key_int(w, "total_tokens", a->input_tokens + a->output_tokens);
     jw_end_object(w);
 }
 
@@ -341,34 +329,32 @@ static void put_json(struct answer *a, const struct job_spec *spec)
                                          "incomplete", "failed",      "cancelled" };
     struct json_writer w = { .out = &a->json };
     jw_begin_object(&w);
-    put_text(&w, "object", "response");
-    put_text(&w, "status", names[a->status]);
+    jw_key_cstring(&w, "object", "response");
+    jw_key_cstring(&w, "status", names[a->status]);
     jw_key(&w, "incomplete_details");
     if (a->status == JOB_INCOMPLETE) {
         jw_begin_object(&w);
-        put_text(&w, "reason", a->incomplete);
+        jw_key_cstring(&w, "reason", a->incomplete);
         jw_end_object(&w);
     } else {
         jw_null(&w);
     }
-    put_text(&w, "model", a->model);
-    jw_key(&w, "output_text");
-    jw_string(&w, buf_str(&a->text));
+    jw_key_cstring(&w, "model", a->model);
+    jw_key_string(&w, "output_text", buf_str(&a->text));
     jw_key(&w, "reasoning");
     jw_begin_object(&w);
-    put_text(&w, "effort", effort_names[spec->plan.effort]);
+    jw_key_cstring(&w, "effort", effort_names[spec->plan.effort]);
     jw_end_object(&w);
-    jw_key(&w, "temperature");
-    jw_real(&w, spec->plan.temperature);
+    jw_key_real(&w, "temperature", spec->plan.temperature);
     jw_key(&w, "usage");
     put_usage_json(&w, a);
     jw_key(&w, "thinkd");
     jw_begin_object(&w);
     jw_key(&w, "cost");
     jw_begin_object(&w);
-    put_int(&w, "total", a->cost);
+    jw_key_int(&w, "total", a->cost);
     jw_end_object(&w);
-    put_int(&w, "seed", (int64_t)spec->seed);
+    jw_key_int(&w, "seed", (int64_t)spec->seed);
     jw_end_object(&w);
     jw_end_object(&w);
 }

@@ -64,40 +64,30 @@ static void put_local_json(struct buf *out, const struct config *cfg, const stru
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    jw_key(&w, "object");
-    jw_cstring(&w, "list");
+    jw_key_cstring(&w, "object", "list");
     jw_key(&w, "data");
     jw_begin_array(&w);
     for (size_t i = 0; i < cfg->n_tiers; i++) {
         const struct tier *t = &cfg->tiers[i];
         int64_t window = least(t->context_window, info->context);
         jw_begin_object(&w);
-        jw_key(&w, "id");
-        jw_cstring(&w, t->name);
-        jw_key(&w, "object");
-        jw_cstring(&w, "model");
+        jw_key_cstring(&w, "id", t->name);
+        jw_key_cstring(&w, "object", "model");
         jw_key(&w, "aliases");
         jw_begin_array(&w);
         for (size_t k = 0; t->aliases[k]; k++)
             jw_cstring(&w, t->aliases[k]);
         jw_end_array(&w);
-        jw_key(&w, "context_window");
-        jw_int(&w, window);
-        jw_key(&w, "max_output_tokens");
-        jw_int(&w, least(t->max_output_tokens, window));
-        jw_key(&w, "default_effort");
-        jw_cstring(&w, effort_names[t->default_effort]);
+        jw_key_int(&w, "context_window", window);
+        jw_key_int(&w, "max_output_tokens", least(t->max_output_tokens, window));
+        jw_key_cstring(&w, "default_effort", effort_names[t->default_effort]);
         jw_key(&w, "price");
         jw_begin_object(&w);
-        jw_key(&w, "input");
-        jw_int(&w, t->price_in);
-        jw_key(&w, "output");
-        jw_int(&w, t->price_out);
-        jw_key(&w, "unit");
-        jw_cstring(&w, "nano-dollars per token");
+        jw_key_int(&w, "input", t->price_in);
+        jw_key_int(&w, "output", t->price_out);
+        jw_key_cstring(&w, "unit", "nano-dollars per token");
         jw_end_object(&w);
-        jw_key(&w, "engine");
-        jw_cstring(&w, info->model);
+        jw_key_cstring(&w, "engine", info->model);
         jw_end_object(&w);
     }
     jw_end_array(&w);

@@ -44,14 +44,10 @@ static void put_table(struct buf *out, const struct prompts *p)
 static void put_variable_json(struct json_writer *w, const struct prompt_variable *v)
 {
     jw_begin_object(w);
-    jw_key(w, "name");
-    jw_cstring(w, v->name);
-    jw_key(w, "kind");
-    jw_cstring(w, prompt_kind_names[v->kind]);
-    jw_key(w, "required");
-    jw_bool(w, v->required);
-    jw_key(w, "default");
-    jw_cstring(w, v->dflt);
+    jw_key_cstring(w, "name", v->name);
+    jw_key_cstring(w, "kind", prompt_kind_names[v->kind]);
+    jw_key_bool(w, "required", v->required);
+    jw_key_cstring(w, "default", v->dflt);
     jw_end_object(w);
 }
 
@@ -60,8 +56,7 @@ static void put_prompt_json(struct json_writer *w, const struct prompt_template 
     struct buf id = { 0 };
     buf_printf(&id, PROMPT_ID_PREFIX "%s", t->name);
     jw_begin_object(w);
-    jw_key(w, "id");
-    jw_cstring(w, t->version ? id.ptr : NULL);
+    jw_key_cstring(w, "id", t->version ? id.ptr : NULL);
     jw_key(w, "version");
     if (t->version)
         jw_int(w, t->version);
@@ -72,8 +67,7 @@ static void put_prompt_json(struct json_writer *w, const struct prompt_template 
     for (size_t i = 0; !t->err.code && i < t->n_variables; i++)
         put_variable_json(w, &t->variables[i]);
     jw_end_array(w);
-    jw_key(w, "error");
-    jw_cstring(w, t->err.code ? t->err.message : NULL);
+    jw_key_cstring(w, "error", t->err.code ? t->err.message : NULL);
     jw_end_object(w);
     buf_free(&id);
 }

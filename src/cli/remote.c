@@ -118,10 +118,8 @@ static void put_output_calls(struct buf *out, const json_t *response)
             continue;
         buf_printf(out, "%s<tool_call>\n", out->len ? "\n" : "");
         jw_begin_object(&w);
-        jw_key(&w, "name");
-        jw_string(&w, text_at(item, "name"));
-        jw_key(&w, "arguments");
-        jw_raw(&w, text_at(item, "arguments"));
+        jw_key_string(&w, "name", text_at(item, "name"));
+        jw_key_raw(&w, "arguments", text_at(item, "arguments"));
         jw_end_object(&w);
         buf_puts(out, "\n</tool_call>");
     }
@@ -178,8 +176,7 @@ static void put_said(struct json_writer *w, const char *role, struct str content
 {
     jw_begin_object(w);
     jw_key_cstring(w, "role", role);
-    jw_key(w, "content");
-    jw_string(w, content);
+    jw_key_string(w, "content", content);
     jw_end_object(w);
 }
 
@@ -188,8 +185,7 @@ static void put_result(struct json_writer *w, const char *call_id, struct str ou
     jw_begin_object(w);
     jw_key_cstring(w, "type", "function_call_output");
     jw_key_cstring(w, "call_id", call_id);
-    jw_key(w, "output");
-    jw_string(w, output);
+    jw_key_string(w, "output", output);
     jw_end_object(w);
 }
 
@@ -256,8 +252,7 @@ static void put_tools(struct json_writer *w, const json_t *tools)
         jw_key_cstring(w, "type", "function");
         json_object_foreach(json_object_get(tool, "function"), name, member)
         {
-            jw_key(w, name);
-            jw_value(w, member);
+            jw_key_value(w, name, member);
         }
         jw_end_object(w);
     }
@@ -268,45 +263,36 @@ void remote_body(struct buf *out, const struct ask *ask)
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    jw_key(&w, "model");
-    jw_cstring(&w, ask->model);
+    jw_key_cstring(&w, "model", ask->model);
     jw_key(&w, "input");
     put_input(&w, ask);
     if (ask->tools)
         put_tools(&w, ask->tools);
     if (ask->instructions) {
-        jw_key(&w, "instructions");
-        jw_cstring(&w, ask->instructions);
+        jw_key_cstring(&w, "instructions", ask->instructions);
     }
     if (ask->effort.set || ask->thinking) {
         jw_key(&w, "reasoning");
         jw_begin_object(&w);
         if (ask->effort.set) {
-            jw_key(&w, "effort");
-            jw_cstring(&w, effort_names[ask->effort.value]);
+            jw_key_cstring(&w, "effort", effort_names[ask->effort.value]);
         }
         if (ask->thinking) {
-            jw_key(&w, "summary");
-            jw_cstring(&w, "detailed");
+            jw_key_cstring(&w, "summary", "detailed");
         }
         jw_end_object(&w);
     }
     if (ask->output_tokens_max) {
-        jw_key(&w, "max_output_tokens");
-        jw_int(&w, ask->output_tokens_max);
+        jw_key_int(&w, "max_output_tokens", ask->output_tokens_max);
     }
     if (ask->temperature.set) {
-        jw_key(&w, "temperature");
-        jw_real(&w, ask->temperature.value);
+        jw_key_real(&w, "temperature", ask->temperature.value);
     }
     if (ask->seed.set) { /* no field of the first Responses API: sent only where it was asked for */
-        jw_key(&w, "seed");
-        jw_int(&w, (int64_t)ask->seed.value);
+        jw_key_int(&w, "seed", (int64_t)ask->seed.value);
     }
-    jw_key(&w, "store");
-    jw_bool(&w, false);
-    jw_key(&w, "stream");
-    jw_bool(&w, true);
+    jw_key_bool(&w, "store", false);
+    jw_key_bool(&w, "stream", true);
     jw_end_object(&w);
 }
 

@@ -156,14 +156,10 @@ static void put_banner_json(struct buf *out, const char *url, const struct engin
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    jw_key(&w, "url");
-    jw_cstring(&w, url);
-    jw_key(&w, "model");
-    jw_cstring(&w, engine->model);
-    jw_key(&w, "description");
-    jw_cstring(&w, engine->description);
-    jw_key(&w, "keys");
-    jw_bool(&w, keys);
+    jw_key_cstring(&w, "url", url);
+    jw_key_cstring(&w, "model", engine->model);
+    jw_key_cstring(&w, "description", engine->description);
+    jw_key_bool(&w, "keys", keys);
     jw_end_object(&w);
     buf_putc(out, '\n');
 }

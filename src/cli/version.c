@@ -70,12 +70,9 @@ static void put_json(struct buf *out, const char *isa, const struct fact *facts,
 {
     struct json_writer w = { .out = out };
     jw_begin_object(&w);
-    jw_key(&w, "version");
-    jw_cstring(&w, THINKD_VERSION);
-    jw_key(&w, "compiler");
-    jw_cstring(&w, COMPILER);
-    jw_key(&w, "isa");
-    jw_cstring(&w, isa);
+    jw_key_cstring(&w, "version", THINKD_VERSION);
+    jw_key_cstring(&w, "compiler", COMPILER);
+    jw_key_cstring(&w, "isa", isa);
     jw_key(&w, "libraries");
     jw_begin_object(&w);
     for (size_t i = 0; i < n; i++) {

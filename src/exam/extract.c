@@ -332,8 +332,7 @@ static void put_type(struct json_writer *w, const char *key, const char *type)
 {
     jw_key(w, key);
     jw_begin_object(w);
-    jw_key(w, "type");
-    jw_cstring(w, type);
+    jw_key_cstring(w, "type", type);
     jw_end_object(w);
 }
 
@@ -346,8 +345,7 @@ static void put_object_end(struct json_writer *w, const char *const *keys, int c
         jw_cstring(w, keys[i]);
     jw_end_array(w);
     if (closed) {
-        jw_key(w, "additionalProperties");
-        jw_bool(w, false);
+        jw_key_bool(w, "additionalProperties", false);
     }
     jw_end_object(w);
 }
@@ -355,8 +353,7 @@ static void put_object_end(struct json_writer *w, const char *const *keys, int c
 static void put_object_begin(struct json_writer *w)
 {
     jw_begin_object(w);
-    jw_key(w, "type");
-    jw_cstring(w, "object");
+    jw_key_cstring(w, "type", "object");
     jw_key(w, "properties");
     jw_begin_object(w);
 }
@@ -401,8 +398,7 @@ static void put_schema(struct rng *rng, struct buf *out, const struct record *r)
         keys[count++] = r->about->rows_key;
         jw_key(&w, r->about->rows_key);
         jw_begin_object(&w);
-        jw_key(&w, "type");
-        jw_cstring(&w, "array");
+        jw_key_cstring(&w, "type", "array");
         jw_key(&w, "items");
         put_pair(&w, r->about->rows_keys, closed);
         jw_end_object(&w);

@@ -152,18 +152,6 @@ static enum err_code put_header(struct state *s, struct err *err)
     return append(s, err);
 }
 
-static void put_int(struct json_writer *w, const char *key, int64_t v)
-{
-    jw_key(w, key);
-    jw_int(w, v);
-}
-
-static void put_text(struct json_writer *w, const char *key, struct str v)
-{
-    jw_key(w, key);
-    jw_string(w, v);
-}
-
 static void put_float(struct json_writer *w, const char *key, float v)
 {
     jw_key(w, key);
@@ -181,8 +169,8 @@ static void put_confidence(struct json_writer *w, const struct exam_confidence *
         return;
     }
     jw_begin_object(w);
-    put_int(w, "tokens", c->tokens);
-    put_int(w, "window", c->window);
+    jw_key_int(w, "tokens", c->tokens);
+    jw_key_int(w, "window", c->window);
     put_float(w, "mean_logprob", c->mean_logprob);
     put_float(w, "mean", c->mean);
     put_float(w, "last_window", c->last_window);
@@ -199,34 +187,30 @@ static void put_key(struct json_writer *w, struct str question, struct str text)
     struct buf key = { 0 };
     answer_hints_read(&hints, question);
     enum answer_form form = answer_find(text, ANSWER_TEXT, &hints, &found, &key);
-    jw_key(w, "form");
-    jw_cstring(w, answer_form_names[form]);
-    put_text(w, "key", buf_str(&key));
+    jw_key_cstring(w, "form", answer_form_names[form]);
+    jw_key_string(w, "key", buf_str(&key));
     answer_hints_free(&hints);
     buf_free(&key);
 }
 
 static void put_reply(struct json_writer *w, const struct exam_item *item, const struct exam_reply *r)
 {
-    jw_key(w, "right");
-    jw_bool(w, exam_check(item->family, buf_str(&r->text), item->answer));
-    put_text(w, "text", buf_str(&r->text));
+    jw_key_bool(w, "right", exam_check(item->family, buf_str(&r->text), item->answer));
+    jw_key_string(w, "text", buf_str(&r->text));
     put_key(w, item->question.text, buf_str(&r->text));
-    jw_key(w, "complete");
-    jw_bool(w, !r->cut);
-    put_int(w, "input_tokens", r->input_tokens);
-    put_int(w, "output_tokens", r->output_tokens);
-    put_int(w, "reasoning_tokens", r->reasoning_tokens);
+    jw_key_bool(w, "complete", !r->cut);
+    jw_key_int(w, "input_tokens", r->input_tokens);
+    jw_key_int(w, "output_tokens", r->output_tokens);
+    jw_key_int(w, "reasoning_tokens", r->reasoning_tokens);
     jw_key(w, "cost");
     if (r->priced)
         jw_int(w, r->cost);
     else
         jw_null(w);
-    jw_key(w, "seconds");
-    jw_real(w, r->seconds);
+    jw_key_real(w, "seconds", r->seconds);
     put_confidence(w, &r->confidence);
     if (r->thought.len)
-        put_text(w, "thought", buf_str(&r->thought));
+        jw_key_string(w, "thought", buf_str(&r->thought));
 }
 
 enum err_code state_put(struct state *s, size_t item, size_t column, const struct exam_reply *reply,
@@ -238,16 +222,16 @@ enum err_code state_put(struct state *s, size_t item, size_t column, const struc
     snprintf(cluster, sizeof cluster, "%016llx", (unsigned long long)it->cluster);
     buf_clear(&s->line);
     jw_begin_object(&w);
-    put_int(&w, "item", (int64_t)item);
-    put_int(&w, "candidate", (int64_t)(column / s->paper->samples));
-    put_int(&w, "sample", (int64_t)(column % s->paper->samples));
-    put_text(&w, "family", str_from(it->question.family));
-    put_int(&w, "level", it->question.level);
-    put_text(&w, "cluster", str_from(cluster));
-    put_text(&w, "question", it->question.text);
-    put_text(&w, "answer", it->answer);
+    jw_key_int(&w, "item", (int64_t)item);
+    jw_key_int(&w, "candidate", (int64_t)(column / s->paper->samples));
+    jw_key_int(&w, "sample", (int64_t)(column % s->paper->samples));
+    jw_key_string(&w, "family", str_from(it->question.family));
+    jw_key_int(&w, "level", it->question.level);
+    jw_key_string(&w, "cluster", str_from(cluster));
+    jw_key_string(&w, "question", it->question.text);
+    jw_key_string(&w, "answer", it->answer);
     if (failed)
-        put_text(&w, "error", str_from(failed->message));
+        jw_key_string(&w, "error", str_from(failed->message));
     else
         put_reply(&w, it, reply);
     jw_end_object(&w);

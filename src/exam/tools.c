@@ -397,18 +397,14 @@ static const char *type_of(const char *kind)
 static void put_schema(struct json_writer *w, const struct used *u)
 {
     jw_begin_object(w);
-    jw_key(w, "type");
-    jw_cstring(w, "function");
+    jw_key_cstring(w, "type", "function");
     jw_key(w, "function");
     jw_begin_object(w);
-    jw_key(w, "name");
-    jw_cstring(w, u->name);
-    jw_key(w, "description");
-    jw_cstring(w, u->what);
+    jw_key_cstring(w, "name", u->name);
+    jw_key_cstring(w, "description", u->what);
     jw_key(w, "parameters");
     jw_begin_object(w);
-    jw_key(w, "type");
-    jw_cstring(w, "object");
+    jw_key_cstring(w, "type", "object");
     jw_key(w, "properties");
     jw_begin_object(w);
     for (int i = 0; i < u->params_len; i++) {
@@ -417,8 +413,7 @@ static void put_schema(struct json_writer *w, const struct used *u)
         snprintf(name, sizeof name, "%.*s", STR_ARG(param_name(u->params[i])));
         jw_key(w, name);
         jw_begin_object(w);
-        jw_key(w, "type");
-        jw_cstring(w, type_of(kind));
+        jw_key_cstring(w, "type", type_of(kind));
         if (*kind == 'e') {
             jw_key(w, "enum");
             jw_begin_array(w);

@@ -52,9 +52,14 @@ void jw_null(struct json_writer *w);
 void jw_value(struct json_writer *w, const json_t *v); /* NULL writes null */
 void jw_raw(struct json_writer *w, struct str json);   /* one value that is JSON already */
 /* A key and its value. */
+void jw_key_string(struct json_writer *w, const char *key, struct str s);
 void jw_key_cstring(struct json_writer *w, const char *key, const char *s);
 void jw_key_int(struct json_writer *w, const char *key, int64_t v);
 void jw_key_real(struct json_writer *w, const char *key, double v);
+void jw_key_bool(struct json_writer *w, const char *key, bool v);
+void jw_key_null(struct json_writer *w, const char *key);
+void jw_key_value(struct json_writer *w, const char *key, const json_t *v);
+void jw_key_raw(struct json_writer *w, const char *key, struct str json);
 
 /* --- reading: tables --------------------------------------------------------------------------- */
 

@@ -217,6 +217,12 @@ void json_dump(struct buf *out, const json_t *value)
     jw_value(&w, value);
 }
 
+void jw_key_string(struct json_writer *w, const char *key, struct str s)
+{
+    jw_key(w, key);
+    jw_string(w, s);
+}
+
 void jw_key_cstring(struct json_writer *w, const char *key, const char *s)
 {
     jw_key(w, key);
@@ -233,4 +239,28 @@ void jw_key_real(struct json_writer *w, const char *key, double v)
 {
     jw_key(w, key);
     jw_real(w, v);
+}
+
+void jw_key_bool(struct json_writer *w, const char *key, bool v)
+{
+    jw_key(w, key);
+    jw_bool(w, v);
+}
+
+void jw_key_null(struct json_writer *w, const char *key)
+{
+    jw_key(w, key);
+    jw_null(w);
+}
+
+void jw_key_value(struct json_writer *w, const char *key, const json_t *v)
+{
+    jw_key(w, key);
+    jw_value(w, v);
+}
+
+void jw_key_raw(struct json_writer *w, const char *key, struct str json)
+{
+    jw_key(w, key);
+    jw_raw(w, json);
 }

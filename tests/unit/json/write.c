@@ -15,10 +15,8 @@ static void writes_exact_text(void **state)
     json_t *echo = json_pack("{s:f,s:[i,n]}", "t", 0.1, "a", 3);
     struct json_writer w = { .out = &out };
     jw_begin_object(&w);
-    jw_key(&w, "s");
-    jw_string(&w, STR("a\"b\\c\n\x01\xc3\xa9"));
-    jw_key(&w, "none");
-    jw_cstring(&w, NULL);
+    jw_key_string(&w, "s", STR("a\"b\\c\n\x01\xc3\xa9"));
+    jw_key_cstring(&w, "none", NULL);
     jw_key(&w, "list");
     jw_begin_array(&w);
     jw_int(&w, INT64_MIN);
@@ -32,8 +30,7 @@ static void writes_exact_text(void **state)
     jw_value(&w, NULL);
     jw_null(&w);
     jw_end_array(&w);
-    jw_key(&w, "r");
-    jw_real(&w, 1);
+    jw_key_real(&w, "r", 1);
     jw_end_object(&w);
     assert_int_equal(0, w.depth);
     assert_string_equal("{\"s\":\"a\\\"b\\\\c\\n\\u0001\xc3\xa9\",\"none\":null,\"list\":[-"
