@@ -287,6 +287,27 @@ bool check_number(struct str reply, struct str answer)
     return given.len > 0 && exam_same(given, answer);
 }
 
+int numbers_of(struct str s, int64_t *out, int max)
+{
+    int count = 0;
+    for (size_t i = 0; i < s.len && count < max; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            continue;
+        int64_t n = 0;
+        for (; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9' && n < 100000000; i++)
+            n = n * 10 + (s.ptr[i] - '0');
+        out[count++] = n;
+    }
+    return count;
+}
+
+bool check_numbers(struct str reply, struct str answer)
+{
+    int64_t a[4], b[4];
+    int n = numbers_of(answer, a, 4), m = numbers_of(exam_extract(reply), b, 4);
+    return n > 0 && n == m && memcmp(a, b, (size_t)n * sizeof *a) == 0;
+}
+
 /* --- chat replies: by what must and must not be in them --- */
 
 static bool has_word(struct str s, const char *word)

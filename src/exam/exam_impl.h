@@ -138,6 +138,9 @@ void answer_int(struct exam_text *t, int64_t value); /* both the answer and the 
 void answer_put(struct exam_text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 bool check_number(struct str reply, struct str answer);
+int numbers_of(struct str s, int64_t *out, int max); /* up to max whole numbers in s, in order */
+/* The same whole numbers: "3:05" is "03:05"; "3 hours 5 minutes" is "3 h 5 min". */
+bool check_numbers(struct str reply, struct str answer);
 /* marks.c */
 #define LOWEST_TERMS " in lowest terms" /* behind an answer to check_fraction that must be reduced */
 bool check_named(struct str reply, struct str answer);

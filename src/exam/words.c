@@ -512,3 +512,15 @@ void pick_word(struct rng *rng, const char *kind, char *out, size_t size)
         at = strchr(at, ',') + 1;
     snprintf(out, size, "\"%.*s\"", (int)strcspn(at, ","), at);
 }
+
+void put_parts(struct buf *out, const char *wording, const struct buf *parts)
+{
+    for (; *wording; wording++) {
+        if (*wording == '{') {
+            buf_put_str(out, buf_str(&parts[wording[1] - '0']));
+            wording += 2;
+        } else {
+            buf_putc(out, *wording);
+        }
+    }
+}

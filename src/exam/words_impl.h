@@ -52,6 +52,8 @@ void phrase_put(struct buf *out, const struct phrase *p, const char *text);
 const char *part_at(const char *list, int index);
 /* Capitals at the start of sentences, "an" before vowels stays the writer's. */
 void text_tidy(struct buf *text);
+/* A wording with {0}..{9} replaced by the parts. */
+void put_parts(struct buf *out, const char *wording, const struct buf *parts);
 void put_number_word(struct buf *out, int64_t n); /* "seven", "twenty-one"; 0 to 100 */
 const char *article_of(const char *noun);         /* "a" or "an" */
 
