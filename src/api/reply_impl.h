@@ -35,8 +35,7 @@ struct completions_line {
 void put_response(struct json_writer *w, const struct turn *t, const struct job_view *job);
 void put_item(struct json_writer *w, const struct turn *t, const struct job_view *job,
               const struct job_item *item, bool added);
-/* The part of a message that is done, and the list of its tokens, [] where they were not asked for. */
-/* The part of a message: its text, or its refusal. */
+/* The part of a message that is done: its text, or its refusal; and the list of its tokens, [] where they were not asked for. */
 void put_message_part(struct json_writer *w, const struct turn *t, const struct job_view *job,
                       const struct job_item *item);
 void put_item_tokens(struct json_writer *w, const struct turn *t, const struct job_view *job,

@@ -61,11 +61,11 @@ enum err_code bind_open_refusal(struct grammar **out, struct str opening, struct
     bool letter = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z');
     *out = NULL;
     if (!letter || strchr("tfn", first) || opening.len > REFUSAL_BYTES_MAX || !utf8_valid(opening))
-        return err_set(err, ERR_FORMAT, "thinkd.refusal.opening",
-                       "thinkd.refusal.opening has to be 1 to %d bytes of UTF-8 that begin with a letter "
-                       "other than t, f and "
-                       "n, with which JSON may begin.",
-                       REFUSAL_BYTES_MAX);
+        return err_set(
+            err, ERR_FORMAT, "thinkd.refusal.opening",
+            "thinkd.refusal.opening has to be 1 to %d bytes of UTF-8 and to begin with a letter, but not "
+            "with t, f or n: JSON may begin with those.",
+            REFUSAL_BYTES_MAX);
     for (size_t i = 0; i < opening.len; i++) {
         if (strchr("\\.+*?()|[]{}^$", opening.ptr[i]))
             buf_putc(&pattern, '\\');
