@@ -155,11 +155,11 @@ struct exam_confidence {
 };
 
 /* The calls in a reply that was made here or brought by an asker, [{"name", "arguments"}], the caller's; NULL if one is not well
- * formed. */
+ * formed. What closes a call may be missing: engines show it in no text. */
 json_t *exam_calls(struct str reply);
 
 /* The asker fills it; text is the visible reply alone, calls of tools as "<tool_call>\n{"name": ..., "arguments":
- * {...}}\n</tool_call>". Zeroed before the call, freed by the runner. */
+ * {...}}\n</tool_call>", the last of it optional. Zeroed before the call, freed by the runner. */
 struct exam_reply {
     struct buf text;
     struct buf thought; /* where it is known and exam_config.samples asks for more than one */

@@ -759,15 +759,15 @@ json_t *exam_calls(struct str reply)
     static const struct str open = { "<tool_call>", 11 }, close = { "</tool_call>", 12 };
     json_t *calls = json_array();
     for (size_t from; (from = str_find(reply, open)) != SIZE_MAX;) {
-        struct str body = str_slice(reply, from + open.len, reply.len);
-        size_t end = str_find(body, close);
+        reply = str_slice(reply, from + open.len, reply.len);
+        size_t end = str_find(reply, close), next = str_find(reply, open);
+        struct str body = str_slice(reply, 0, end < next ? end : next);
         json_t *call = NULL;
-        if (end == SIZE_MAX || json_read(&call, str_slice(body, 0, end), NULL) ||
-            json_array_append_new(calls, call)) {
+        if (json_read(&call, body, NULL) || json_array_append_new(calls, call)) {
             json_decref(calls);
             return NULL;
         }
-        reply = str_slice(body, end + close.len, body.len);
+        reply = str_slice(reply, body.len, reply.len);
     }
     return calls;
 }
