@@ -1,8 +1,7 @@
 """Writes the measured parts of docs/model.md: accuracy tables from `thinkd exam --json`, one example per family and level.
 
-    build/thinkd exam --json --temperature 0 --items 100 --effort medium > exam.json
-    build/thinkd exam --json --temperature 0 --items 40 --effort low > low.json      # and high
-    python train/card.py --card docs/model.md --exam exam.json --low low.json --high high.json --tool build/corpus
+    build/thinkd exam --temperature 0 --items 40 --efforts low,medium,high,xhigh --csv docs/model.csv --json > exam.json
+    python train/card.py --card docs/model.md --exam exam.json --tool build/corpus
 """
 import argparse
 import json
@@ -10,40 +9,50 @@ import re
 
 import data
 
+SHOWN = "medium"  # the effort whose levels are shown one by one
 
-def accuracy(path):
-    report = json.load(open(path, encoding="utf-8"))
-    out = ["| family | level | asked | right | accuracy | 95% interval | tokens |", "|---|---|---|---|---|---|---|"]
-    for r in report["rows"] + [report["total"]]:
-        level = r["level"] or "all"
-        bold = "**" if level == "all" else ""
-        out.append(f"| {bold}{r['family']}{bold} | {level} | {r['asked']} | {r['right']} | {bold}{100 * r['accuracy']:.1f}%{bold} | "
-                   f"{100 * r['low']:.1f}-{100 * r['high']:.1f} | {r['output_tokens'] / max(1, r['asked']):.0f} |")
+
+def rows_of(report, effort):
+    return next(c for c in report["candidates"] if c["effort"] == effort)["rows"]
+
+
+def percent(r):
+    return f"{100 * r['accuracy']:.1f}%"
+
+
+def accuracy(report):
+    """Families as rows, their levels as columns, in whole percent; all of them together with an interval."""
+    rows = rows_of(report, SHOWN)
+    levels = range(1, 1 + max(r["level"] or 0 for r in rows))
+    out = ["| family | " + " | ".join(map(str, levels)) + " | all | 95% interval | tokens |", "|---" * (len(levels) + 4) + "|"]
+    for whole in [r for r in rows if not r["level"]]:
+        at = {r["level"]: r for r in rows if r["family"] == whole["family"]}
+        cells = [f"{100 * at[n]['accuracy']:.0f}" if n in at else "" for n in levels]
+        out.append(f"| {whole['family']} | " + " | ".join(cells) + f" | {percent(whole)} | {100 * whole['low']:.1f}-{100 * whole['high']:.1f} | "
+                   f"{whole['output_tokens'] / max(1, whole['asked']):.0f} |")
     return "\n".join(out)
 
 
-def efforts(paths):
+def efforts(report):
     """One column of accuracy and tokens for each effort, families as rows."""
-    reports = {name: {r["family"]: r for r in json.load(open(path, encoding="utf-8"))["rows"] if not r["level"]} for name, path in paths}
-    out = ["| family | " + " | ".join(f"{n}: right | tokens" for n in reports) + " |", "|---" * (1 + 2 * len(reports)) + "|"]
-    for family in next(iter(reports.values())):
-        cells = [f"{100 * r[family]['accuracy']:.1f}% of {r[family]['asked']} | {r[family]['output_tokens'] / r[family]['asked']:.0f}"
-                 for r in reports.values()]
-        out.append(f"| {family} | " + " | ".join(cells) + " |")
+    parts = {c["effort"]: [r for r in c["rows"] if not r["level"]] + [c["total"]] for c in report["candidates"]}
+    out = ["| family | " + " | ".join(f"{n} | tokens" for n in parts) + " |", "|---" * (1 + 2 * len(parts)) + "|"]
+    for same in zip(*parts.values()):
+        cells = [f"{percent(r)} | {r['output_tokens'] / max(1, r['asked']):.0f}" for r in same]
+        out.append(f"| {same[0]['family']} | " + " | ".join(cells) + " |")
     return "\n".join(out)
 
 
-def examples(tool, exam):
-    report = json.load(open(exam, encoding="utf-8"))
+def examples(tool, report):
     out = ["| family | level | question | answer |", "|---|---|---|---|"]
-    for r in report["rows"]:
+    for r in rows_of(report, SHOWN):
         if not r["level"]:
             continue
         docs = data.documents(tool, 31, 1, "--held-out", "--family", r["family"], "--level", str(r["level"]), "--effort", "low")
         turn = docs[0]["turns"][-1]
         answer = turn["answer"] if turn["text"].startswith("Answer") else turn["text"]
         cell = lambda s: s.strip().replace("|", "\\|").replace("\n", "<br>").replace("*", "\\*")
-        out.append(f"| {r['family']} | {r['level']} | {cell(turn['user'])} | {cell(answer)} |")
+        out.append(f"| {r['family']} | {r['level']} | {cell(turn.get('user', turn.get('tool')))} | {cell(answer)} |")
     return "\n".join(out)
 
 
@@ -68,15 +77,13 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("--card", default="docs/model.md")
     a.add_argument("--exam", required=True)
-    a.add_argument("--low", required=True)
-    a.add_argument("--high", required=True)
     a.add_argument("--tool", default="build/corpus")
     a.add_argument("--manifest", default="models/thinkd-first.json")
     args = a.parse_args()
-    text = open(args.card, encoding="utf-8").read()
-    text = replace(text, "accuracy", accuracy(args.exam))
-    text = replace(text, "efforts", efforts([("low", args.low), ("medium", args.exam), ("high", args.high)]))
-    text = replace(text, "examples", examples(args.tool, args.exam))
+    text, report = open(args.card, encoding="utf-8").read(), json.load(open(args.exam, encoding="utf-8"))
+    text = replace(text, "accuracy", accuracy(report))
+    text = replace(text, "efforts", efforts(report))
+    text = replace(text, "examples", examples(args.tool, report))
     text = replace(text, "making", making(args.manifest))
     open(args.card, "w", encoding="utf-8").write(text)
 

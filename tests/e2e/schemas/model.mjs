@@ -3,8 +3,9 @@
  *
  *   THINKD_E2E_URL=... node model.mjs COUNT
  *
- * COUNT random schemas go to /v1/responses as text.format, at temperature 1 and with changing effort. Each answer that
- * completed must parse and be valid. One that spent its tokens first is incomplete and says so; few may be.
+ * Random schemas go to /v1/responses as text.format, at temperature 1 and with changing effort, until COUNT were answered. Each answer that
+ * completed must parse and be valid, or be a refusal, which is a part of its own. One that spent its tokens first is incomplete
+ * and says so; few may be.
  */
 import { validator, without } from './ajv.mjs';
 import { randomSchema } from './random.mjs';
@@ -15,7 +16,7 @@ const BATCH = 100;
 const AT_ONCE = 16;
 const FAILURES_SHOWN = 5;
 const EFFORTS = ['none', 'low', 'medium', 'high'];
-const QUESTIONS = ['Give me an example in JSON.', 'What is 17 + 25?', 'Ann has 4 apples and buys 9 more. How many has she now?', 'Say hello.'];
+const QUESTIONS = ['What is 17 + 25?', 'Solve 3x + 5 = 20.', 'What is 738 * 46?', 'Write a poem about the sea.'];
 
 async function ask(seed, schema) {
   const response = await fetch(`${url}/v1/responses`, {
@@ -49,7 +50,12 @@ async function check(seed, seen) {
     return null;
   }
   if (body.status !== 'completed') return { seed, body, schema };
-  const texts = body.output.filter((item) => item.type === 'message').flatMap((item) => item.content.map((part) => part.text));
+  const parts = body.output.filter((item) => item.type === 'message').flatMap((item) => item.content);
+  if (parts.length === 1 && parts[0].type === 'refusal' && parts[0].refusal && !body.output_text) {
+    seen.refusals++;
+    return null;
+  }
+  const texts = parts.map((part) => part.text);
   const kept = without(schema, body.thinkd.omitted_keywords);
   if (!kept) {
     seen.unknown++;
@@ -66,25 +72,25 @@ async function check(seed, seen) {
   return validate(value) ? null : { seed, text: texts, errors: validate.errors, schema: kept };
 }
 
-const start = Number(process.env.SCHEMAS_FIRST ?? 1);
-for (let first = start; first < start + count; first += BATCH) {
-  const n = Math.min(BATCH, start + count - first);
-  test(`answers of the bundled model to schemas ${first} to ${first + n - 1}`, async () => {
-    const seen = { valid: 0, incomplete: 0, refused: 0, unknown: 0, tokens: 0 };
+let next = Number(process.env.SCHEMAS_FIRST ?? 1);
+for (let answered = 0; answered < count; answered += BATCH) {
+  const n = Math.min(BATCH, count - answered);
+  test(`answers of the bundled model under random schemas: ${answered + 1} to ${answered + n}`, async () => {
+    const seen = { valid: 0, refusals: 0, incomplete: 0, refused: 0, unknown: 0, tokens: 0 };
     const wrong = [];
-    let next = first;
+    const last = next + 4 * n;
     const line = async () => {
-      while (next < first + n) {
+      while (seen.valid < n && next < last) {
         const failure = await check(next++, seen);
         if (failure) wrong.push(failure);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, line));
-    console.log(`# ${seen.valid} answers held against ajv, ${seen.incomplete} incomplete, ${seen.unknown} of schemas that cannot be cut, ` +
-      `${seen.refused} schemas refused, ${seen.tokens} tokens`);
+    console.log(`# ${seen.valid} answers held against ajv, ${seen.refusals} refusals, ${seen.incomplete} incomplete, ` +
+      `${seen.unknown} of schemas that cannot be cut, ${seen.refused} schemas refused, ${seen.tokens} tokens`);
     for (const one of wrong.slice(0, FAILURES_SHOWN)) console.log(`# ${JSON.stringify(one)}`);
     if (wrong.length) throw new Error(`${wrong.length} answers were wrong`);
-    if (seen.valid < n / 2) throw new Error('most schemas were not answered in full');
+    if (seen.valid < n) throw new Error('too few schemas were answered in full');
   });
 }
 await main();
