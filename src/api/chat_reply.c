@@ -230,8 +230,7 @@ static void write_delta(struct turn *t, const struct job_event *ev, const struct
     struct buf delta = { 0 };
     struct json_writer w = { .out = &delta };
     jw_begin_object(&w);
-    jw_key(&w, choice_refuses(job, ev->choice) ? "refusal" : "content");
-    jw_string(&w, ev->text);
+    jw_key_string(&w, job->items[ev->item].refusal ? "refusal" : "content", ev->text);
     jw_end_object(&w);
     write_choice(t, job, ev->choice, buf_str(&delta), ev, NULL);
     buf_free(&delta);

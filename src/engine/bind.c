@@ -142,9 +142,7 @@ bool bind_allows(const struct sequence *s, int32_t id)
         return true;
     if (s->spelling.vocab)
         return matcher_allows(m, id) || (s->bind.refusal && matcher_allows(s->bind.refusal, id));
-    struct matcher *behind = fork_by(s, id);
-    matcher_close(behind);
-    return behind != NULL;
+    return bind_takes(s, id);
 }
 
 static void set_bit(uint64_t *mask, int32_t id, bool on)

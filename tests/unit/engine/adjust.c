@@ -17,7 +17,8 @@ static char *tiny, *thinker; /* the second's prompt opens the thought */
 static int make_models(void **state)
 {
     (void)state;
-    models_make("adjust", &tiny, &thinker);
+    tiny = models_make_tiny("adjust", NULL, NULL);
+    thinker = models_make_thinker("adjust", NULL, NULL);
     log_set_level(LOG_ERROR);
     return 0;
 }

@@ -15,11 +15,13 @@
 #include <string.h>
 
 static char *tiny, *thinker; /* the second's prompt opens the thought */
+static const char opening[] = "Sorry. (No";
 
 static int make_models(void **state)
 {
     (void)state;
-    models_make("bind", &tiny, &thinker);
+    tiny = models_make_tiny("bind", "thinkd.refusal.opening", opening);
+    thinker = models_make_thinker("bind", "thinkd.refusal.opening", opening);
     log_set_level(LOG_ERROR);
     return 0;
 }
@@ -315,13 +317,12 @@ static void a_refusal_may_stand_in_its_place(void **state)
 {
     (void)state;
     enum { SEQUENCES = 96 };
-    struct str opening = STR("Sorry. (No");
     struct collector *c = open_model(thinker), *d = open_model(thinker);
     struct grammar *g = grammar_of("[0-9]{4}");
     struct engine_prompt *prompt = collect_prompt(c, "what?", true);
     struct engine_params params[SEQUENCES];
     int refused = 0, answered = 0, resumed = 0;
-    assert_string_equal(engine_info(c->engine)->refusal, opening.ptr);
+    assert_string_equal(engine_info(c->engine)->refusal, opening);
     for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
         params[seq] = collect_params(1 + (int64_t)seq % 64);
         params[seq].grammar = g;
@@ -339,11 +340,11 @@ static void a_refusal_may_stand_in_its_place(void **state)
             answered += s->finish == FINISH_STOP;
             continue;
         }
-        size_t same = text.len < opening.len ? text.len : opening.len;
-        assert_true(params[seq].may_refuse && memcmp(text.ptr, opening.ptr, same) == 0);
-        assert_true(text.len >= opening.len || s->finish == FINISH_LENGTH);
-        refused += text.len > opening.len;
-        if (text.len > opening.len && resumed++ < 2)
+        size_t whole = strlen(opening), same = text.len < whole ? text.len : whole;
+        assert_true(params[seq].may_refuse && memcmp(text.ptr, opening, same) == 0);
+        assert_true(text.len >= whole || s->finish == FINISH_LENGTH);
+        refused += text.len > whole;
+        if (text.len > whole && resumed++ < 2)
             goes_on_alike(d, (uint64_t)resumed * 100, &params[seq], s);
     }
     assert_true(refused > 2 && answered > 20);
@@ -358,7 +359,7 @@ static void openings_that_begin_json_are_refused(void **state)
     (void)state;
     static const char *const openings[] = { "", "true, I cannot", "no", "{I cannot", " I cannot", "\"", "4" };
     for (size_t i = 0; i < ARRAY_LEN(openings); i++) {
-        char *path = models_make_refusing("bind-opening", openings[i]);
+        char *path = models_make_tiny("bind-opening", "thinkd.refusal.opening", openings[i]);
         struct engine_config cfg = {
             .kind = "local", .model_path = path, .cpu_mask = ~0u, .sequences_max = 1, .kv_bytes_max = 16 << 20
         };

@@ -3,14 +3,12 @@
  * same tokens, figures and totals. The tiny model goes in circles when it is greedy, so guesses hold; sampled, they
  * mostly do not; both are checked to have happened.
  */
-#include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "collect.h"
 #include "engine/engine_impl.h"
+#include "models.h"
 #include "test.h"
-
-#include "../model/gguf_make.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,31 +23,9 @@ static char *tiny, *thinker; /* the second is asked to think and its prompt open
 static int make_models(void **state)
 {
     (void)state;
-    struct buf b = { 0 };
-    buf_printf(&b, "%s/lookup.gguf", test_tmpdir());
-    tiny = buf_take(&b);
-    gguf_make_tiny(tiny, "qwen3", TENSOR_F32, 5);
-
-    /* The same, with a template that opens the thought; as many bytes as what it takes the place of. */
-    static const char from[] = "and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}";
-    static const char to[] = "and enable_thinking is true              %}<think>{% endif %}";
-    _Static_assert(sizeof from == sizeof to, "a patch keeps the file's offsets");
-    struct gguf_make_shape shape = gguf_make_tiny_shape("qwen3", TENSOR_F32, 5);
-    struct gguf_make g;
-    struct buf bytes = { 0 };
     struct err err;
-    gguf_make_init(&g);
-    gguf_make_model(&g, &shape);
-    gguf_make_str(&g, "thinkd.thinking.continue_text", " again");
-    gguf_make_bytes(&g, &bytes);
-    size_t at = str_find(buf_str(&bytes), str_from(from));
-    assert_true(at != SIZE_MAX);
-    memcpy(bytes.ptr + at, to, sizeof to - 1);
-    buf_printf(&b, "%s/thinker.gguf", test_tmpdir());
-    thinker = buf_take(&b);
-    assert_int_equal(file_write(thinker, buf_str(&bytes), &err), ERR_OK);
-    buf_free(&bytes);
-    gguf_make_free(&g);
+    tiny = models_make_tiny("lookup", NULL, NULL);
+    thinker = models_make_thinker("lookup", "thinkd.thinking.continue_text", " again");
     assert_int_equal(grammar_open_regex(&held, str_from(pattern), &err), ERR_OK);
     log_set_level(LOG_ERROR);
     return 0;

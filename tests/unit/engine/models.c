@@ -17,39 +17,45 @@ static char *model_file(const char *name, const char *kind)
     return buf_take(&b);
 }
 
-char *models_make_refusing(const char *name, const char *opening)
+static void make_bytes(const char *key, const char *value, struct buf *bytes)
 {
     struct gguf_make_shape shape = gguf_make_tiny_shape("qwen3", TENSOR_F32, 5);
     struct gguf_make g;
-    char *path = model_file(name, "");
     gguf_make_init(&g);
     gguf_make_model(&g, &shape);
-    gguf_make_str(&g, "thinkd.refusal.opening", opening);
-    gguf_make_write(&g, path);
+    if (key)
+        gguf_make_str(&g, key, value);
+    gguf_make_bytes(&g, bytes);
     gguf_make_free(&g);
+}
+
+static void write_bytes(const char *path, struct buf *bytes)
+{
+    struct err err;
+    assert_int_equal(file_write(path, buf_str(bytes), &err), ERR_OK);
+    buf_free(bytes);
+}
+
+char *models_make_tiny(const char *name, const char *key, const char *value)
+{
+    struct buf bytes = { 0 };
+    char *path = model_file(name, "");
+    make_bytes(key, value, &bytes);
+    write_bytes(path, &bytes);
     return path;
 }
 
-void models_make(const char *name, char **tiny, char **thinker)
+char *models_make_thinker(const char *name, const char *key, const char *value)
 {
     static const char from[] = "and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}";
     static const char to[] = "and enable_thinking is true              %}<think>{% endif %}";
     _Static_assert(sizeof from == sizeof to, "a patch keeps the file's offsets");
-    struct gguf_make_shape shape = gguf_make_tiny_shape("qwen3", TENSOR_F32, 5);
-    struct gguf_make g;
     struct buf bytes = { 0 };
-    struct err err;
-    *tiny = model_file(name, "");
-    *thinker = model_file(name, "-thinker");
-    gguf_make_init(&g);
-    gguf_make_model(&g, &shape);
-    gguf_make_str(&g, "thinkd.refusal.opening", "Sorry. (No");
-    gguf_make_bytes(&g, &bytes);
-    assert_int_equal(file_write(*tiny, buf_str(&bytes), &err), ERR_OK);
+    char *path = model_file(name, "-thinker");
+    make_bytes(key, value, &bytes);
     size_t at = str_find(buf_str(&bytes), str_from(from));
     assert_true(at != SIZE_MAX);
     memcpy(bytes.ptr + at, to, sizeof to - 1);
-    assert_int_equal(file_write(*thinker, buf_str(&bytes), &err), ERR_OK);
-    buf_free(&bytes);
-    gguf_make_free(&g);
+    write_bytes(path, &bytes);
+    return path;
 }

@@ -4,10 +4,9 @@
 #ifndef THINKD_TESTS_MODELS_H
 #define THINKD_TESTS_MODELS_H
 
-/* Two of the same weights: in tiny a thought may begin, thinker's prompt opens it. name tells tests apart. The paths are the caller's. */
-void models_make(const char *name, char **tiny, char **thinker);
-
-/* One whose refusals begin so; the path is the caller's. */
-char *models_make_refusing(const char *name, const char *opening);
+/* Both have the same weights; in tiny a thought may begin, thinker's prompt opens it. name tells tests apart; key NULL, or one key
+ * more and its text. The paths are the caller's. */
+char *models_make_tiny(const char *name, const char *key, const char *value);
+char *models_make_thinker(const char *name, const char *key, const char *value);
 
 #endif

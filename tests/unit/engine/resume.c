@@ -5,14 +5,12 @@
  * A run of a row of `cases` is cut behind every one of its tokens; all those cuts are resumed together in a fresh engine,
  * where they are each other's company, and some alone. Models are tiny ones made here and the bundled one.
  */
-#include "base/file.h"
 #include "base/log.h"
 #include "collect.h"
 #include "grammar/grammar.h"
 #include "model/model.h"
+#include "models.h"
 #include "test.h"
-
-#include "../model/gguf_make.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -29,30 +27,9 @@ static char *tiny, *thinker; /* the second's prompt opens the thought */
 static int make_models(void **state)
 {
     (void)state;
-    struct buf b = { 0 };
-    buf_printf(&b, "%s/resume.gguf", test_tmpdir());
-    tiny = buf_take(&b);
-    gguf_make_tiny(tiny, "qwen3", TENSOR_F32, 5);
-
-    static const char from[] = "and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}";
-    static const char to[] = "and enable_thinking is true              %}<think>{% endif %}";
-    _Static_assert(sizeof from == sizeof to, "a patch keeps the file's offsets");
-    struct gguf_make_shape shape = gguf_make_tiny_shape("qwen3", TENSOR_F32, 5);
-    struct gguf_make g;
-    struct buf bytes = { 0 };
     struct err err;
-    gguf_make_init(&g);
-    gguf_make_model(&g, &shape);
-    gguf_make_str(&g, "thinkd.thinking.continue_text", " again");
-    gguf_make_bytes(&g, &bytes);
-    size_t at = str_find(buf_str(&bytes), str_from(from));
-    assert_true(at != SIZE_MAX);
-    memcpy(bytes.ptr + at, to, sizeof to - 1);
-    buf_printf(&b, "%s/resume-thinker.gguf", test_tmpdir());
-    thinker = buf_take(&b);
-    assert_int_equal(file_write(thinker, buf_str(&bytes), &err), ERR_OK);
-    buf_free(&bytes);
-    gguf_make_free(&g);
+    tiny = models_make_tiny("resume", NULL, NULL);
+    thinker = models_make_thinker("resume", "thinkd.thinking.continue_text", " again");
     for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
         assert_int_equal(grammar_open_regex(&grammars[i], str_from(patterns[i]), &err), ERR_OK);
     log_set_level(LOG_ERROR);

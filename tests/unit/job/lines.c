@@ -4,6 +4,7 @@
  */
 #include "base/rng.h"
 #include "shelf.h"
+#include "store/fresh.h"
 #include "test.h"
 #include "watch.h"
 
@@ -14,12 +15,8 @@ static void run_lines(struct watch *w, struct conductor *c, const char *message,
                       int64_t tokens_max)
 {
     struct job_spec spec = watch_spec_lines(c, message, EFFORT_HIGH, tokens_max);
-    struct err err = { 0 };
     spec.summary = summary;
-    if (watch_submit(w, c, &spec, &err))
-        fail_msg("%s", err.message);
-    engine_prompt_unref(spec.prompt);
-    watch_wait(w);
+    watch_run_spec(w, c, &spec);
 }
 
 static void one_thought_and_one_message_leave(void **state)
@@ -168,9 +165,7 @@ static void the_total_is_never_passed(void **state)
             struct conductor *c = watch_open(4, 8);
             struct watch *w = mem_zalloc(sizeof *w);
             run_lines(w, c, messages[i], SUMMARY_NONE, total);
-            assert_true(w->output_tokens <= total);
-            assert_true(w->status == JOB_COMPLETED || w->status == JOB_INCOMPLETE);
-            assert_int_equal(engine_tokens_generated(conductor_engine(c)), w->output_tokens);
+            watch_check_total(w, c, total);
             watch_close(c);
             watch_free(w);
             mem_free(w);
@@ -189,20 +184,13 @@ static void a_cancel_may_come_at_any_moment(void **state)
     for (int n = 0; n < 120; n++) {
         struct watch *w = mem_zalloc(sizeof *w);
         struct job_spec spec = watch_spec_lines(c, "/vote 1 2 3 4 5 6 7 7 7 7 7 7", EFFORT_HIGH, 0);
-        struct err err = { 0 };
         spec.summary = SUMMARY_DETAILED;
-        if (watch_submit(w, c, &spec, &err))
-            fail_msg("%s", err.message);
-        watch_wait_tokens(w, rng_range(&rng, 1, 1400)); /* or the end */
-        job_cancel(c, w->id);
-        watch_wait(w);
-        assert_true(w->status == JOB_CANCELLED || w->status == JOB_COMPLETED);
+        watch_run_cancelled(w, c, &spec, &rng);
         cancelled += w->status == JOB_CANCELLED;
         completed += w->status == JOB_COMPLETED;
         if (w->status == JOB_CANCELLED)
             assert_memory_equal("cancelled line=-1", w->trace.ptr, strlen("cancelled line=-1"));
         tokens += w->output_tokens;
-        engine_prompt_unref(spec.prompt);
         watch_free(w);
         mem_free(w);
     }
@@ -234,48 +222,7 @@ static void a_deadline_needs_no_event(void **state)
 
 /* --- stops in the middle -------------------------------------------------------------------------------------- */
 
-static char *fresh_path(void)
-{
-    static int n;
-    struct buf path = { 0 };
-    buf_printf(&path, "%s/lines-%d.sqlite", test_tmpdir(), n++);
-    return buf_take(&path);
-}
-
-static void wait_heard(struct listener *l, const char *text)
-{
-    pthread_mutex_lock(&watch_lock);
-    while (!l->ends && (!l->events.ptr || !strstr(l->events.ptr, text)))
-        pthread_cond_wait(&watch_news, &watch_lock);
-    pthread_mutex_unlock(&watch_lock);
-}
-
-/* The row's response. The second wave waits for a release; before that, stops times, the server is stopped. */
-static struct str run_held(const char *message, int stops, struct arena *arena)
-{
-    struct shelf s;
-    struct listener l = { 0 };
-    shelf_open(&s, fresh_path(), 2, 10);
-    shelf_accept(&s, "job", 0, message);
-    listener_watch(&l, &s, "job", 2);
-    wait_heard(&l, "Line 4 found");
-    for (int i = 0; i < stops; i++) {
-        shelf_close(&s);
-        shelf_reopen(&s);
-        shelf_row(&s, "job", false, arena);
-    }
-    const char *before = shelf_events(&s, "job", arena);
-    shelf_accept(&s, "release", 1, "/release");
-    struct store_job row = shelf_row(&s, "job", true, arena);
-    assert_int_equal(STORE_COMPLETED, row.status);
-    assert_memory_equal(shelf_events(&s, "job", arena), before, strlen(before));
-    if (stops)
-        listener_wait(&l);
-    listener_free(&l);
-    shelf_free(&s);
-    return row.response;
-}
-
+/* The second wave waits for a release. */
 static void lines_go_on_as_if_nothing_had_been(void **state)
 {
     (void)state;
@@ -287,7 +234,7 @@ static void lines_go_on_as_if_nothing_had_been(void **state)
     for (size_t i = 0; i < ARRAY_LEN(messages); i++)
         for (int stops = 0; stops < 3; stops++) {
             struct arena arena = { 0 };
-            struct str got = run_held(messages[i][0], stops, &arena);
+            struct str got = shelf_run_held(0, messages[i][0], "Line 4 found", stops, &arena);
             if (!str_is(got, messages[i][1]))
                 fail_msg("%d stops: %.*s", stops, STR_ARG(got));
             arena_free(&arena);

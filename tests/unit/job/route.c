@@ -14,12 +14,8 @@ static void run_route(struct watch *w, struct conductor *c, const char *message,
 {
     struct watch_route route;
     struct job_spec spec = watch_spec_route(c, message, tokens_max, carries, &route);
-    struct err err = { 0 };
     spec.summary = SUMMARY_CONCISE;
-    if (watch_submit(w, c, &spec, &err))
-        fail_msg("%s", err.message);
-    engine_prompt_unref(spec.prompt);
-    watch_wait(w);
+    watch_run_spec(w, c, &spec);
 }
 
 static void each_way_has_its_tokens(void **state)
@@ -90,9 +86,7 @@ static void the_total_is_never_passed(void **state)
             struct conductor *c = watch_open(4, 8);
             struct watch *w = mem_zalloc(sizeof *w);
             run_route(w, c, messages[i], total, false);
-            assert_true(w->output_tokens <= total);
-            assert_true(w->status == JOB_COMPLETED || w->status == JOB_INCOMPLETE);
-            assert_int_equal(engine_tokens_generated(conductor_engine(c)), w->output_tokens);
+            watch_check_total(w, c, total);
             watch_close(c);
             watch_free(w);
             mem_free(w);
@@ -111,16 +105,9 @@ static void a_cancel_may_come_at_any_moment(void **state)
         struct watch *w = mem_zalloc(sizeof *w);
         struct watch_route route;
         struct job_spec spec = watch_spec_route(c, "/vote 1 1 2 3 4 5 6 7 7 7 7 7 7", 0, n & 1, &route);
-        struct err err = { 0 };
         spec.summary = SUMMARY_DETAILED;
-        if (watch_submit(w, c, &spec, &err))
-            fail_msg("%s", err.message);
-        watch_wait_tokens(w, rng_range(&rng, 1, 1400)); /* or the end */
-        job_cancel(c, w->id);
-        watch_wait(w);
-        assert_true(w->status == JOB_CANCELLED || w->status == JOB_COMPLETED);
+        watch_run_cancelled(w, c, &spec, &rng);
         tokens += w->output_tokens;
-        engine_prompt_unref(spec.prompt);
         watch_free(w);
         mem_free(w);
     }
@@ -174,23 +161,7 @@ static void a_cancel_ends_any_step(void **state)
 
 /* --- stops in the middle -------------------------------------------------------------------------------------- */
 
-static char *fresh_path(void)
-{
-    static int n;
-    struct buf path = { 0 };
-    buf_printf(&path, "%s/route-%d.sqlite", test_tmpdir(), n++);
-    return buf_take(&path);
-}
-
-static void wait_heard(struct listener *l, const char *text)
-{
-    pthread_mutex_lock(&watch_lock);
-    while (!l->ends && (!l->events.ptr || !strstr(l->events.ptr, text)))
-        pthread_cond_wait(&watch_news, &watch_lock);
-    pthread_mutex_unlock(&watch_lock);
-}
-
-/* A line of the step waits for a release; before that, when `heard` was told, the server is stopped some times. */
+/* A line of the step waits for a release. */
 static void a_step_goes_on_as_if_nothing_had_been(void **state)
 {
     (void)state;
@@ -207,31 +178,11 @@ static void a_step_goes_on_as_if_nothing_had_been(void **state)
         struct arena arena = { 0 };
         struct str want = { 0 };
         for (int stops = 0; stops < 3; stops++) {
-            struct shelf s;
-            struct listener l = { 0 };
-            shelf_open(&s, fresh_path(), 2, 10);
-            shelf_accept(&s, "job", SHELF_ROUTE, cases[i].message);
-            listener_watch(&l, &s, "job", 2);
-            wait_heard(&l, cases[i].heard);
-            for (int k = 0; k < stops; k++) {
-                shelf_close(&s);
-                shelf_reopen(&s);
-                shelf_row(&s, "job", false, &arena);
-            }
-            const char *before = shelf_events(&s, "job", &arena);
-            shelf_accept(&s, "release", 1, "/release");
-            struct store_job row = shelf_row(&s, "job", true, &arena);
-            assert_int_equal(STORE_COMPLETED, row.status);
-            assert_memory_equal(shelf_events(&s, "job", &arena), before, strlen(before));
-            if (stops)
-                listener_wait(&l);
-            else
-                want = row.response;
-            if (!str_eq(want, row.response))
-                fail_msg("case %zu, %d stops: %.*s, not %.*s", i, stops, STR_ARG(row.response),
-                         STR_ARG(want));
-            listener_free(&l);
-            shelf_free(&s);
+            struct str got = shelf_run_held(SHELF_ROUTE, cases[i].message, cases[i].heard, stops, &arena);
+            if (stops == 0)
+                want = got;
+            if (!str_eq(want, got))
+                fail_msg("case %zu, %d stops: %.*s, not %.*s", i, stops, STR_ARG(got), STR_ARG(want));
         }
         arena_free(&arena);
     }

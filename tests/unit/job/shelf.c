@@ -3,6 +3,7 @@
  */
 #include "job/shelf.h"
 
+#include "store/fresh.h"
 #include "test.h"
 
 #include <inttypes.h>
@@ -335,6 +336,14 @@ void listener_wait_events(struct listener *l, int64_t n)
         fail_msg("%s", l->wrong);
 }
 
+void listener_wait_text(struct listener *l, const char *text)
+{
+    lock();
+    while (!l->ends && (!l->events.ptr || !strstr(l->events.ptr, text)))
+        pthread_cond_wait(&watch_news, &watch_lock);
+    pthread_mutex_unlock(&watch_lock);
+}
+
 void listener_wait(struct listener *l)
 {
     listener_wait_events(l, INT64_MAX);
@@ -351,6 +360,32 @@ int listener_ends(struct listener *l)
 void listener_free(struct listener *l)
 {
     buf_free(&l->events);
+}
+
+struct str shelf_run_held(size_t choices, const char *message, const char *heard, int stops,
+                          struct arena *arena)
+{
+    struct shelf s;
+    struct listener l = { 0 };
+    shelf_open(&s, fresh_path(), 2, 10);
+    shelf_accept(&s, "job", choices, message);
+    listener_watch(&l, &s, "job", 2);
+    listener_wait_text(&l, heard);
+    for (int i = 0; i < stops; i++) {
+        shelf_close(&s);
+        shelf_reopen(&s);
+        shelf_row(&s, "job", false, arena);
+    }
+    const char *before = shelf_events(&s, "job", arena);
+    shelf_accept(&s, "release", 1, "/release");
+    struct store_job row = shelf_row(&s, "job", true, arena);
+    assert_int_equal(STORE_COMPLETED, row.status);
+    assert_memory_equal(shelf_events(&s, "job", arena), before, strlen(before));
+    if (stops)
+        listener_wait(&l);
+    listener_free(&l);
+    shelf_free(&s);
+    return row.response;
 }
 
 /* --- cancels --------------------------------------------------------------------------------------------------------- */

@@ -50,10 +50,16 @@ struct listener {
     const char *wrong;
 };
 void listener_watch(struct listener *l, struct shelf *s, const char *name, int64_t next);
-void listener_wait(struct listener *l);                   /* for its end */
-void listener_wait_events(struct listener *l, int64_t n); /* or its end */
-int listener_ends(struct listener *l);                    /* by now */
+void listener_wait(struct listener *l);                        /* for its end */
+void listener_wait_events(struct listener *l, int64_t n);      /* or its end */
+void listener_wait_text(struct listener *l, const char *text); /* or its end */
+int listener_ends(struct listener *l);                         /* by now */
 void listener_free(struct listener *l);
+
+/* The response of a background job that waits for a release (choices as shelf_accept has them). Before that, once `heard` was told,
+ * the server is stopped so many times; what was stored by then stays, and the listener hears each event once. */
+struct str shelf_run_held(size_t choices, const char *message, const char *heard, int stops,
+                          struct arena *arena);
 
 struct canceller {
     int told;

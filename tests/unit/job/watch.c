@@ -414,15 +414,41 @@ void watch_wait_tokens(struct watch *w, int64_t output_tokens)
     pthread_mutex_unlock(&watch_lock);
 }
 
+static void submit(struct watch *w, struct conductor *c, const struct job_spec *spec)
+{
+    struct err err = { 0 };
+    if (watch_submit(w, c, spec, &err))
+        fail_msg("%s", err.message);
+    engine_prompt_unref(spec->prompt);
+}
+
+void watch_run_spec(struct watch *w, struct conductor *c, const struct job_spec *spec)
+{
+    submit(w, c, spec);
+    watch_wait(w);
+}
+
+void watch_run_cancelled(struct watch *w, struct conductor *c, const struct job_spec *spec, struct rng *rng)
+{
+    submit(w, c, spec);
+    watch_wait_tokens(w, rng_range(rng, 1, 1400));
+    job_cancel(c, w->id);
+    watch_wait(w);
+    assert_true(w->status == JOB_CANCELLED || w->status == JOB_COMPLETED);
+}
+
+void watch_check_total(const struct watch *w, struct conductor *c, int64_t total)
+{
+    assert_true(w->output_tokens <= total);
+    assert_true(w->status == JOB_COMPLETED || w->status == JOB_INCOMPLETE);
+    assert_int_equal(engine_tokens_generated(conductor_engine(c)), w->output_tokens);
+}
+
 void watch_run(struct watch *w, struct conductor *c, const char *message, enum effort effort,
                int64_t output_tokens_max)
 {
     struct job_spec spec = watch_spec(c, message, effort, output_tokens_max);
-    struct err err = { 0 };
-    if (watch_submit(w, c, &spec, &err))
-        fail_msg("%s", err.message);
-    engine_prompt_unref(spec.prompt);
-    watch_wait(w);
+    watch_run_spec(w, c, &spec);
 }
 
 const char *watch_log(struct watch *w)

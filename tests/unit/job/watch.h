@@ -9,6 +9,7 @@
 #ifndef THINKD_TESTS_UNIT_JOB_WATCH_H
 #define THINKD_TESTS_UNIT_JOB_WATCH_H
 
+#include "base/rng.h"
 #include "job/job.h"
 
 #include <pthread.h>
@@ -77,6 +78,13 @@ void watch_wait(struct watch *w);   /* until done; fails the test on what was wr
 void watch_wait_tokens(struct watch *w, int64_t output_tokens); /* until the job has that many */
 /* The same for text that is to go on from text, with all log-probabilities and one alternative each. */
 struct job_spec watch_spec_text(struct conductor *c, const char *text, int64_t tokens_max);
+/* Submits, lets go of the prompt, waits. */
+void watch_run_spec(struct watch *w, struct conductor *c, const struct job_spec *spec);
+/* The same, but that it is cancelled when it has some of its first 1,400 tokens, or has ended: whichever came first, it ended
+ * well. */
+void watch_run_cancelled(struct watch *w, struct conductor *c, const struct job_spec *spec, struct rng *rng);
+/* What a job of at most total tokens comes to: it kept to them, and what was generated is what was counted. */
+void watch_check_total(const struct watch *w, struct conductor *c, int64_t total);
 /* Prompt, submit, wait. */
 void watch_run(struct watch *w, struct conductor *c, const char *message, enum effort effort,
                int64_t output_tokens_max);

@@ -2,8 +2,7 @@
  * route.c - one model after another: every branch of the rule against the rule said another way; thinkers that follow it
  * whatever the order in which lines end; steps that together never pass the request's tokens.
  */
-#include "base/rng.h"
-#include "reason/reason.h"
+#include "drive.h"
 #include "test.h"
 
 #include <math.h>
@@ -100,8 +99,9 @@ struct script {
     const char *answers[8];
 };
 
-static void end_line(struct thinker *t, const struct script *s, size_t line)
+static void end_line(struct thinker *t, const void *script, size_t line)
 {
+    const struct script *s = script;
     size_t n = 0;
     while (n < ARRAY_LEN(s->answers) && s->answers[n])
         n++;
@@ -123,39 +123,12 @@ static struct outcome run(const struct route *route, const struct script *s, str
     struct thinker *t = thinker_open_route(route, STR("How many?"));
     const struct reason_trace *trace = thinker_trace(t);
     struct outcome o = { 0 };
-    size_t running[LINES_MAX], n = 0, used = 0;
-    bool decided = false;
-    struct thinker_do act;
-    for (;;) {
-        while (thinker_next(t, &act)) {
-            static const char *const names[] = { "+", NULL, "=", "!" };
-            assert_false(decided);
-            if (act.act == THINK_START)
-                running[n++] = act.line;
-            if (names[act.act])
-                used += (size_t)snprintf(o.acts + used, sizeof o.acts - used, "%s%d ", names[act.act],
-                                         (int)act.line);
-            decided |= act.act == THINK_DECIDE;
-        }
-        if (n == 0)
-            break;
-        size_t k = (size_t)rng_range(rng, 0, (int64_t)n - 1), line = running[k];
-        running[k] = running[--n];
-        if (decided)
-            thinker_cancelled(t, line);
-        else
-            end_line(t, s, line);
-    }
-    assert_true(decided && thinker_decided(t));
+    drive(t, rng, end_line, s, o.acts, sizeof o.acts);
     o.stop = trace->stop;
     o.voted = trace->voted;
     o.shown = trace->shown;
     o.started = trace->n_lines;
     o.counted = trace->counted;
-    int votes = 0;
-    for (size_t i = 0; i < trace->n_options; i++)
-        votes += trace->options[i].votes;
-    assert_int_equal(trace->counted, votes + trace->abstained);
     o.votes = trace->n_options ? trace->options[0].votes : 0;
     for (size_t i = 0; i < trace->n_lines; i++)
         o.steps[i] = route_step_names[trace->lines[i].step][0];
