@@ -1,4 +1,5 @@
 """Training rows from the corpus tool: shards of uint16 tokens with two marks, in a stream that can be taken up anywhere."""
+import collections
 import hashlib
 import json
 import os
@@ -23,9 +24,17 @@ def families(tool):
 
 
 def pass_rates(path):
-    """{"family level": rate} from what evaluate.py wrote, or from a report of `thinkd exam --json`, which is faster on a CPU."""
+    """{"family level": rate} from what evaluate.py wrote, or from a report of `thinkd exam --json`, which is faster on a CPU;
+    of several models or efforts the mean."""
     said = json.load(open(path, encoding="utf-8"))
-    return {f"{r['family']} {r['level']}": r["accuracy"] for r in said["rows"] if r["level"]} if "rows" in said else said
+    if "rows" not in said and "candidates" not in said:
+        return said
+    rows = [r for c in said.get("candidates", [said]) for r in c["rows"] if r["level"]]
+    right, asked = collections.Counter(), collections.Counter()
+    for r in rows:
+        right[f"{r['family']} {r['level']}"] += r["right"]
+        asked[f"{r['family']} {r['level']}"] += r["asked"]
+    return {key: right[key] / asked[key] for key in asked}
 
 
 def instructions(path, held_out):

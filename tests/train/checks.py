@@ -257,10 +257,17 @@ def shifts(path, directory):
     early, late = data.shift(0, None, levels), data.shift(0.5, None, levels)
     assert early["add", 4] == 100 and early["add", 5] == 25 and set(late.values()) == {100}
     report = f"{directory}/report.json"
-    pathlib.Path(report).write_text(json.dumps({"rows": [{"family": "add", "level": 1, "accuracy": 1.0}, {"family": "add", "level": 2, "accuracy": 0.5},
-                                                         {"family": "add", "level": 0, "accuracy": 0.1}]}))
-    measured = data.shift(0.5, data.pass_rates(report), levels)
-    assert measured["add", 1] == 60 and measured["add", 2] == 150 and data.pass_rates(report).keys() == {"add 1", "add 2"}
+    said = subprocess.run([f"{pathlib.Path(path).parent}/thinkd", "exam", "--engine", "echo", "--families", "add", "--items", "2", "--efforts", "low,high",
+                           "--json"], capture_output=True, text=True, check=True).stdout
+    said = json.loads(said)
+    for candidate, right in zip(said["candidates"], (2, 1)):
+        for row in candidate["rows"]:
+            row["right"] = {1: 2, 2: right}.get(row["level"], 0)
+    pathlib.Path(report).write_text(json.dumps(said))
+    rates = data.pass_rates(report)
+    assert rates.keys() == {f"add {i}" for i in range(1, 9)} and rates["add 1"] == 1 and rates["add 2"] == 0.75
+    measured = data.shift(0.5, rates, levels)
+    assert measured["add", 1] == 60 and measured["add", 2] == 150 and measured["add", 3] == 100
 
 
 def reinforces(path, directory):
