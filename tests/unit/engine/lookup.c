@@ -70,11 +70,12 @@ static void close_pair(struct pair p)
     collect_close(p.ahead);
 }
 
-/* Sequences 0 .. n-1, submitted together. */
+/* Sequences 0 .. n-1, submitted together: the engine stands until they are all there, so its steps are the same each time. */
 typedef void describe(uint64_t seq, char message[64], struct engine_params *p);
 
 static void run_all(struct collector *c, uint64_t n, bool think, describe *of)
 {
+    collect_hold(c);
     for (uint64_t seq = 0; seq < n; seq++) {
         char message[64];
         struct engine_params p = collect_params(0);
@@ -83,6 +84,7 @@ static void run_all(struct collector *c, uint64_t n, bool think, describe *of)
         collect_submit(c, seq, prompt, &p);
         engine_prompt_unref(prompt);
     }
+    collect_let_go(c);
     for (uint64_t seq = 0; seq < n; seq++)
         collect_wait(c, seq);
 }
