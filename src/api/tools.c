@@ -317,7 +317,7 @@ static bool may_call(const struct tools *t, const json_t *tool)
     return allowed && !t->none && find_type(json_str(json_object_get(tool, "type")))->class != TOOL_HOSTED;
 }
 
-static bool may_call_any(const struct tools *t)
+bool tools_may_call(const struct tools *t)
 {
     for (size_t i = 0; i < json_array_size(t->list); i++)
         if (may_call(t, json_array_get(t->list, i)))
@@ -328,7 +328,7 @@ static bool may_call_any(const struct tools *t)
 /* A call is demanded where none can be made. */
 static enum err_code refuse_empty(const struct tools *t, struct err *err)
 {
-    if (!t->required || may_call_any(t))
+    if (!t->required || tools_may_call(t))
         return ERR_OK;
     if (json_array_size(t->inactive))
         return refuse_unsupported(err, "tool_choice", "required",
@@ -466,7 +466,7 @@ static enum err_code compile(struct turn *t, const struct calls_options *o, stru
 enum err_code tools_bind(struct turn *t, bool parallel, struct err *err)
 {
     struct tools *tools = &t->tools;
-    if (!may_call_any(tools))
+    if (!tools_may_call(tools))
         return ERR_OK;
     json_t *object = json_pack("{s:s}", "type", "object");
     const json_t *schema = json_object_get(t->format.shown, "schema");

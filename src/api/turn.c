@@ -119,6 +119,7 @@ static struct engine_chat chat_of(const struct turn *t, const json_t *messages, 
         .effort = effort_names[effort],
         .think = effort != EFFORT_NONE,
         .tools = tools_shown(t),
+        .may_call = tools_may_call(&t->tools),
     };
 }
 

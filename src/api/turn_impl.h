@@ -41,6 +41,7 @@ enum err_code tools_decode(struct tools *out, const json_t *tools, const json_t 
                            struct err *err);
 /* Behind tools_decode and the format: compiles what may be called. parallel: several calls in one answer. */
 enum err_code tools_bind(struct turn *t, bool parallel, struct err *err);
+bool tools_may_call(const struct tools *t);      /* an answer may have calls */
 void tools_instruct(struct turn *t);             /* tells the model, where its template does not */
 const json_t *tools_shown(const struct turn *t); /* what the engine is to show; NULL: nothing */
 void tools_free(struct tools *t);

@@ -220,7 +220,10 @@ static enum err_code open_prompt(struct question *q, const struct engine *engine
             "(--url), or leave what needs tools out.",
             engine_info(engine)->model);
     json_t *messages = messages_of(ask);
-    struct engine_chat chat = { messages, effort_names[effort], effort != EFFORT_NONE, ask->tools };
+    const struct engine_chat chat = { .messages = messages,
+                                      .effort = effort_names[effort],
+                                      .think = effort != EFFORT_NONE,
+                                      .tools = ask->tools };
     enum err_code code = engine_prompt_open(&q->prompts[q->n_prompts], engine, &chat, err);
     json_decref(messages);
     q->n_prompts += !code;

@@ -22,21 +22,10 @@ void again_start(struct sequence *s)
     s->again.left = s->spelling.n_again && s->spelling.n_markers ? s->params.continues : 0;
 }
 
-static size_t first_of(const struct spelling *p)
-{
-    return p->n_closing + p->n_markers;
-}
-
-bool again_runs(const struct sequence *s)
-{
-    return s->forcing && s->forced_at >= first_of(&s->spelling);
-}
-
 void again_begin(struct sequence *s)
 {
     s->again.left--;
-    s->forcing = true;
-    s->forced_at = first_of(&s->spelling);
+    sequence_send_back(s);
 }
 
 bool again_wants(const struct sequence *s, int32_t id)

@@ -2,7 +2,7 @@
  * bind.c - a grammar's hold on the visible answer of one sequence.
  *
  * A matcher follows the answer's tokens. It holds from the first token of the answer, however the thought was closed, and
- * never a thought nor the head of a message; step.c picks from what it allows. Three kinds of token stand outside of
+ * never a thought, nor the head of a message but with a grammar that begins with one; step.c picks from what it allows. Three kinds of token stand outside of
  * its text: what ends the turn, which is allowed where the text may end; the marker by which a model that may still
  * think begins to; and one blank between a thought and its answer, since models write one there and nobody is shown it.
  *
@@ -79,7 +79,7 @@ enum err_code bind_open_refusal(struct grammar **out, struct str opening, struct
 
 bool bind_holds(const struct sequence *s)
 {
-    return s->bind.matcher && sequence_answers(s);
+    return s->bind.matcher && sequence_answers(s) && !s->forcing;
 }
 
 /* --- one token -------------------------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ static bool ends(const struct sequence *s, int32_t id)
 /* A blank that may stand before the text, if the text itself does not begin so. */
 static bool is_layout(const struct sequence *s, int32_t id)
 {
-    bool may = s->scan.thought && !s->bind.begun && !s->bind.layout;
+    bool may = s->scan.thought && !s->heads && !s->bind.begun && !s->bind.layout;
     for (size_t i = 0; may && i < s->spelling.n_layout; i++)
         if (s->spelling.layout[i] == id)
             return true;
@@ -265,8 +265,14 @@ void bind_start(struct sequence *s)
         matcher_open(&b->refusal, s->spelling.refusal, s->spelling.vocab);
     b->look_at = left_of(s);
     b->close_known = closing_of(s, b->matcher, left_of(s), &b->close);
-    if (bind_holds(s) && reply_scan_opening(&s->scan) < 0 && s->spelling.vocab && !b->refusal)
-        look_ahead(s); /* nothing can come before its text, or in its place */
+    if (!s->heads && bind_holds(s) && reply_scan_opening(&s->scan) < 0 && !b->refusal)
+        bind_begin(s);
+}
+
+void bind_begin(struct sequence *s)
+{
+    if (s->spelling.vocab)
+        look_ahead(s);
 }
 
 int64_t bind_room(const struct sequence *s)

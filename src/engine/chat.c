@@ -295,7 +295,7 @@ enum err_code chat_format_prompt(const struct chat_format *f, int64_t context, c
     if (!code && !is_too_long(f, context, buf_str(&text), p)) {
         code = tokenise(f, buf_str(&text), &p->ids, err);
         if (!code && !chat->think && !f->chat_switches)
-            code = reply_skip_thought(f->reply, &p->ids, err);
+            code = reply_skip_thought(f->reply, chat->may_call, &p->ids, err);
         begin_empty(f, p);
     }
     buf_free(&text);

@@ -212,7 +212,8 @@ struct engine_chat {
     const char *effort;     /* "low", ... */
     bool think;
     const json_t
-        *tools; /* as Chat Completions has them, where the engine shows tools; NULL: none; borrowed */
+        *tools;    /* as Chat Completions has them, where the engine shows tools; NULL: none; borrowed */
+    bool may_call; /* the reply is held to a grammar of calls in the engine's form */
 };
 /* Costs milliseconds, so workers call it. Errors: ERR_CONTEXT_LENGTH when the prompt leaves no room for one
  * token (message gives both numbers), ERR_INVALID_VALUE from the template. *out has one reference. */

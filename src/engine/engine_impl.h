@@ -143,6 +143,9 @@ struct spelling {
     size_t n_markers;
     const int32_t *again; /* [n_again] what sends a thought back in place of them; 0: nothing does */
     size_t n_again;
+    const int32_t
+        *opening; /* [n_opening] what begins a thought where messages have heads; 0: they have none */
+    size_t n_opening, n_to_head; /* the first so many markers lead to a head */
     /* For a grammar. */
     struct grammar_vocab *vocab; /* NULL: it goes by the bytes of put */
     struct grammar *refusal;     /* what a refusal may be; NULL: there is none */
@@ -174,6 +177,8 @@ struct binding {
 };
 void bind_start(struct sequence *s); /* tokens_max and spelling are known */
 void bind_free(struct sequence *s);  /* lets go of the grammar, too */
+/* The answer begins with the next token: nothing can come before its text. */
+void bind_begin(struct sequence *s);
 /* What a refusal may be that begins so; ERR_FORMAT: none can be told from JSON by that. */
 enum err_code bind_open_refusal(struct grammar **out, struct str opening, struct err *err);
 bool bind_holds(const struct sequence *s);
@@ -204,7 +209,6 @@ void again_hear(struct sequence *s, struct str thought);
 /* The model has chosen id: whether the thought goes on instead. */
 bool again_wants(const struct sequence *s, int32_t id);
 void again_begin(struct sequence *s); /* the next token is the first of what sends it back */
-bool again_runs(const struct sequence *s);
 
 enum sequence_state { SEQUENCE_WAITING, SEQUENCE_PREFILL, SEQUENCE_DECODE, SEQUENCE_ENDED };
 
@@ -220,13 +224,15 @@ struct sequence {
     int64_t tokens_max; /* params' and the context's, whichever is less */
     int64_t think_max;  /* thinking after which closing is forced */
     bool closing_text;  /* there is room to force the sentence too, not only the markers */
+    bool heads;         /* its grammar begins with a message's head */
 
     struct reply_scan scan;
     enum engine_stage stage;
     bool blank_so_far; /* nothing but blanks came in this stage: they are not shown */
-    bool
-        forcing; /* tokens are being forced: forced_at is the next of the closing sentence, markers and what sends back */
-    size_t forced_at;
+    /* Tokens are being forced: forced_at is the next one and forced_end where they end, counted through the spelling's closing,
+     * markers, again and opening. */
+    bool forcing;
+    size_t forced_at, forced_end;
     struct again again; /* whether the thought may be sent back */
     bool closed_by_budget;
     int64_t output_tokens, thinking_tokens;
@@ -271,8 +277,11 @@ bool sequence_thinks(const struct sequence *s); /* now */
 /* The next token is one of the visible answer, or may be: what binds the answer binds it. */
 bool sequence_answers(const struct sequence *s);
 bool sequence_binds(const struct sequence *s); /* something binds its answer */
+/* What is forced now leads to the answer, as markers do. */
+bool sequence_leads(const struct sequence *s);
 /* The next tokens are the markers that end the thought, as when the model ends its turn inside of it. */
 void sequence_close_thought(struct sequence *s);
+void sequence_send_back(struct sequence *s); /* or those that send it back */
 /* Takes the next token: the forced one where there is one, else chosen. The last of s->out is what became of it,
  * s->text what it shows of s->text_stage. True: the sequence ended, by s->finish. */
 bool sequence_put(struct sequence *s, int32_t chosen);

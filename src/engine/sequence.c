@@ -96,14 +96,37 @@ bool sequence_thinks(const struct sequence *s)
     return s->scan.part == REPLY_THOUGHT;
 }
 
+static size_t again_at(const struct spelling *p)
+{
+    return p->n_closing + p->n_markers;
+}
+
+static size_t opening_at(const struct spelling *p)
+{
+    return again_at(p) + p->n_again;
+}
+
+bool sequence_leads(const struct sequence *s)
+{
+    return s->forcing && s->forced_at < again_at(&s->spelling);
+}
+
 bool sequence_answers(const struct sequence *s)
 {
-    return !sequence_thinks(s) && !reply_scan_in_head(&s->scan);
+    bool opens = s->forcing && s->forced_at >= opening_at(&s->spelling);
+    return !sequence_thinks(s) && !opens && (s->heads || !reply_scan_in_head(&s->scan));
 }
 
 bool sequence_binds(const struct sequence *s)
 {
     return s->params.grammar || s->params.n_biases > 0 || penalises(&s->params);
+}
+
+static void force(struct sequence *s, size_t from, size_t end)
+{
+    s->forcing = from < end;
+    s->forced_at = from;
+    s->forced_end = end;
 }
 
 static void enter(struct sequence *s, enum engine_stage stage)
@@ -115,9 +138,31 @@ static void enter(struct sequence *s, enum engine_stage stage)
 static void close_if_full(struct sequence *s)
 {
     if (sequence_thinks(s) && !s->forcing && s->thinking_tokens >= s->think_max) {
-        s->forcing = true;
         s->closed_by_budget = true;
-        s->forced_at = s->closing_text ? 0 : s->spelling.n_closing;
+        force(s, s->closing_text ? 0 : s->spelling.n_closing, again_at(&s->spelling));
+    }
+}
+
+/* Behind the first marker, which stands there or is not due: the others. */
+static void lead_on(struct sequence *s)
+{
+    force(s, s->spelling.n_closing + 1, again_at(&s->spelling));
+}
+
+/* With a grammar no head is left to the model: one that was not begun is the thought's, if there may be one, or the answer's; one
+ * that was begun is left behind. */
+static void begin_at_head(struct sequence *s)
+{
+    const struct spelling *p = &s->spelling;
+    if (!reply_scan_at_head(&s->scan)) {
+        if (reply_scan_in_head(&s->scan) || (s->heads && !sequence_thinks(s)))
+            lead_on(s);
+    } else if (s->think_max > (int64_t)p->n_opening) {
+        force(s, opening_at(p), opening_at(p) + p->n_opening);
+    } else {
+        force(s, p->n_closing + p->n_to_head, again_at(p));
+        if (s->heads)
+            bind_begin(s);
     }
 }
 
@@ -137,6 +182,7 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
     else
         s->scan.part = REPLY_TEXT;
     s->detok.started = s->prompt->raw; /* it goes on in the middle of a text: a blank in front is one */
+    s->heads = p->grammar && spelling->n_opening && grammar_has_heads(p->grammar);
     bind_start(s);
 
     /* Of the room for thinking the markers take theirs; the sentence is worth its tokens only where at
@@ -153,6 +199,8 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
         s->think_max = p->think_tokens_max;
 
     again_start(s);
+    if (p->grammar && spelling->n_opening)
+        begin_at_head(s);
     enter(s, sequence_thinks(s) ? ENGINE_THINKING : ENGINE_ANSWER);
     close_if_full(s);
 }
@@ -160,20 +208,26 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
 int32_t sequence_forced(const struct sequence *s, size_t ahead)
 {
     const struct spelling *p = &s->spelling;
-    size_t at = s->forced_at + ahead, closed = p->n_closing + p->n_markers;
+    size_t at = s->forced_at + ahead;
     if (!s->forcing)
         return bind_forced(s, ahead);
-    if (again_runs(s))
-        return at < closed + p->n_again ? p->again[at - closed] : -1;
-    if (at >= closed)
+    if (at >= s->forced_end)
         return -1;
+    if (at >= opening_at(p))
+        return p->opening[at - opening_at(p)];
+    if (at >= again_at(p))
+        return p->again[at - again_at(p)];
     return at < p->n_closing ? p->closing[at] : p->markers[at - p->n_closing];
 }
 
 void sequence_close_thought(struct sequence *s)
 {
-    s->forcing = true;
-    s->forced_at = s->spelling.n_closing;
+    force(s, s->spelling.n_closing, again_at(&s->spelling));
+}
+
+void sequence_send_back(struct sequence *s)
+{
+    force(s, again_at(&s->spelling), opening_at(&s->spelling));
 }
 
 static struct str without_leading_blanks(struct sequence *s, struct str text)
@@ -259,15 +313,13 @@ static int32_t read_next(struct sequence *s, int32_t chosen, struct reading *r)
     return id;
 }
 
-/* A thought that the model ended itself where more than one marker leads to the answer: with a grammar the others are not
+/* A thought that the model left itself where more than one marker leads to the answer: with a grammar the others are not
  * left to it, since they could lead elsewhere. */
 static void lead_to_answer(struct sequence *s, const struct reading *r)
 {
-    const struct spelling *p = &s->spelling;
-    if (!s->bind.matcher || !r->thought || r->thinks || !s->own || p->n_markers < 2)
-        return;
-    s->forcing = true;
-    s->forced_at = p->n_closing + 1;
+    bool left = r->thought && s->own && (!r->thinks || reply_scan_in_head(&s->scan));
+    if (s->bind.matcher && left && s->spelling.n_markers > 1)
+        lead_on(s);
 }
 
 /* Moves the stage to where the scan went, where it may go. */

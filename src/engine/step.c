@@ -417,7 +417,7 @@ static void put_decoding(struct engine *e, struct sequence *s, size_t guesses)
         bool wants = sequence_forced(s, i + 1) < 0;
         put_row(t, s, at + 1 + (int64_t)i, ahead[i], ROW_DECIDES, wants);
         t->owners[t->n_rows - 1].matcher = behind[i];
-        t->owners[t->n_rows - 1].begins = wants && s->forcing && !again_runs(s);
+        t->owners[t->n_rows - 1].begins = wants && sequence_leads(s);
     }
 }
 

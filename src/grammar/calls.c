@@ -8,13 +8,17 @@
  *   mistral       [TOOL_CALLS][{"name": "f", "arguments": {...}}, ...]
  *   mistral-args  [TOOL_CALLS]f[ARGS]{...}, again and again
  *   llama3        {"name": "f", "parameters": {...}}, parted by "; ", and nothing else
+ *   harmony       <|channel|>commentary to=functions.f <|constrain|>json<|message|>{...}, one in an answer
  *   plain         hermes in letters: for models whose format is none of these
  * Markers are control tokens but in plain. Text never holds the marker; with llama3 it never begins like a call, and where text is
- * JSON itself, plain takes llama3's place. The frame of a call has one spelling, so most of it is forced.
+ * JSON itself, plain takes llama3's place. The frame of a call has one spelling, so most of it is forced. Harmony says in its head what
+ * a message is, so there the grammar begins behind <|start|>assistant (grammar_has_heads), and text before a call is a message of its
+ * own.
  *
  * A custom tool's input is JSON text in the member "input", which is also how a history shows it; what a Lark grammar makes
  * is no regular set, so it has no such image and stands as it is behind {"name": "f"} and a line break, up to the end of the answer.
- * Where such a tool is among them, and with mistral-args, an open object may say a key twice: no mark sets its text apart.
+ * Where such a tool is among them, and with mistral-args and harmony, an open object may say a key twice: no mark sets its
+ * text apart.
  *
  * A reader is given what the engine shows of an answer. A closing marker that is a token may be missing there.
  *
@@ -23,36 +27,50 @@
  */
 #include "base/mem.h"
 #include "grammar/grammar_impl.h"
+#include "grammar/matcher_impl.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 enum tool_kind { TOOL_FUNCTION, TOOL_INPUT, TOOL_RAW };
 
+/* What stands before a text, around one that a call follows, and, as a reader sees it, before each call. */
+struct heads {
+    const char *text, *note, *note_end, *role;
+};
+
+static const struct heads harmony_heads = { "<|channel|>final<|message|>", "<|channel|>commentary<|message|>",
+                                            "<|end|><|start|>assistant", "assistant" },
+                          no_heads = { "", "", "", "" };
+
 static const struct form {
     const char *name;
     const char *open, *close; /* "": none */
-    bool controls;            /* they are tokens */
+    bool controls;            /* markers are tokens */
     bool each;                /* around each call, else around all */
     const char *begin, *end;  /* inside of them */
     const char *lead, *middle, *tail;
     const char *raw; /* in the place of middle where an input stands as it is */
     const char *between;
     const char *mark; /* by which grammars know a call's object (builder_keys_behind) */
+    const struct heads *heads;
 } forms[] = {
     { "hermes", "<tool_call>", "</tool_call>", true, true, "\n", "\n", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"" },
+      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", &no_heads },
     { "phi4", "<|tool_call|>", "<|/tool_call|>", true, false, "[", "]", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", ", ", "{\"name\": \"" },
+      "\", \"arguments\": ", "}", "\"}\n", ", ", "{\"name\": \"", &no_heads },
     { "mistral", "[TOOL_CALLS]", "", true, false, "[", "]", "{\"name\": \"", "\", \"arguments\": ", "}",
-      "\"}\n", ", ", "{\"name\": \"" },
-    { "mistral-args", "[TOOL_CALLS]", "", true, true, "", "", "", "[ARGS]", "", "\n", "", "" },
+      "\"}\n", ", ", "{\"name\": \"", &no_heads },
+    { "mistral-args", "[TOOL_CALLS]", "", true, true, "", "", "", "[ARGS]", "", "\n", "", "", &no_heads },
     { "llama3", "", "", false, true, "", "", "{\"name\": \"", "\", \"parameters\": ", "}", "\"}\n", "; ",
-      "{\"name\": \"" },
+      "{\"name\": \"", &no_heads },
+    { "harmony", "<|channel|>commentary to=functions.", "", true, true, "", "", "",
+      " <|constrain|>json<|message|>", "", "<|message|>", "", "", &harmony_heads },
     { "plain", "<tool_call>", "</tool_call>", false, true, "\n", "\n", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"" },
+      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", &no_heads },
 };
 #define FORM_PLAIN (&forms[ARRAY_LEN(forms) - 1])
 #define INPUT_HEAD "{\"input\": \""
@@ -67,6 +85,7 @@ struct calls_tool {
 struct calls {
     atomic_int refs;
     const struct form *form;
+    char *open;               /* what a reader looks for; "": none */
     struct calls_tool *tools; /* [n], by their place in the request */
     size_t n;
 };
@@ -106,11 +125,18 @@ static bool is_offered(const struct calls_options *o, const char *name)
     return !o->only;
 }
 
+static char *open_of(const struct form *f)
+{
+    struct buf b = { 0 };
+    buf_printf(&b, "%s%s", f->heads->role, f->open);
+    return buf_take(&b);
+}
+
 static char *head_of(const struct form *f, const struct calls_tool *t)
 {
     struct buf b = { 0 };
     if (f->each)
-        buf_printf(&b, "%s%s", f->open, f->begin);
+        buf_printf(&b, "%s%s%s", f->heads->role, f->open, f->begin);
     buf_printf(&b, "%s%s%s", f->lead, t->name, t->kind == TOOL_RAW ? f->raw : f->middle);
     if (t->kind == TOOL_INPUT)
         buf_puts(&b, INPUT_HEAD);
@@ -136,6 +162,7 @@ void calls_open(struct calls **out, const json_t *tools, const struct calls_opti
     struct calls *c = mem_zalloc(sizeof *c);
     c->refs = 1;
     c->form = form_of(o);
+    c->open = open_of(c->form);
     c->n = json_array_size(tools);
     c->tools = mem_array(c->n, sizeof *c->tools);
     for (size_t i = 0; i < c->n; i++)
@@ -158,6 +185,7 @@ void calls_unref(struct calls *c)
         mem_free(c->tools[i].head);
     }
     mem_free(c->tools);
+    mem_free(c->open);
     mem_free(c);
 }
 
@@ -193,9 +221,27 @@ static const struct node *text_of(const struct making *m, const char *text)
     return node_text(m->b, str_from(text));
 }
 
-static const struct node *marker(const struct making *m, const char *text)
+/* How long a control token's name at the beginning of text is: "<tool_call>", "[ARGS]"; 0: there is none. */
+static size_t control_len(struct str text)
 {
-    return m->f->controls && *text ? node_control(m->b, str_from(text)) : text_of(m, text);
+    bool named =
+        text.len > 1 && (text.ptr[0] == '<' || (text.ptr[0] == '[' && isupper((unsigned char)text.ptr[1])));
+    size_t end = named ? str_find(text, text.ptr[0] == '<' ? STR(">") : STR("]")) : SIZE_MAX;
+    return end == SIZE_MAX ? 0 : end + 1;
+}
+
+/* What a form's row says, its markers as the tokens they are. */
+static const struct node *framing(const struct making *m, const char *text)
+{
+    const struct node *x = node_empty(m->b);
+    for (struct str rest = str_from(text); rest.len;) {
+        size_t control = m->f->controls ? control_len(rest) : 0, len = control ? control : 1;
+        struct str first = str_slice(rest, 0, len);
+        const struct node *both[] = { x, control ? node_control(m->b, first) : node_text(m->b, first) };
+        x = node_seq(m->b, both, 2);
+        rest = str_slice(rest, len, rest.len);
+    }
+    return x;
 }
 
 static const struct node *any_text(const struct making *m)
@@ -277,13 +323,10 @@ static enum err_code call_node(const struct making *m, size_t at, const json_t *
                 : function_node(m, at, tool, &body, omitted);
     if (code)
         return code;
-    const bool parted = strcmp(f->middle, "[ARGS]") == 0;
     const struct node *parts[] = {
         text_of(m, f->lead),
         text_of(m, t->name),
-        raw      ? text_of(m, f->raw)
-        : parted ? marker(m, f->middle)
-                 : text_of(m, f->middle),
+        framing(m, raw ? f->raw : f->middle),
         text_of(m, input ? INPUT_HEAD : ""),
         raw ? node_call(m->b, rule) : body,
         text_of(m, input ? "\"}" : ""),
@@ -298,7 +341,7 @@ static const struct node *repeated(const struct making *m, const struct node *x,
 {
     const struct node *between = text_of(m, m->f->between), *one[] = { between, x },
                       *begun[] = { x, between };
-    size_t more = m->o->parallel ? CALLS_MAX - 1 : 0;
+    size_t more = m->o->parallel && m->f->heads == &no_heads ? CALLS_MAX - 1 : 0;
     if (open_end)
         return node_repeat(m->b, node_seq(m->b, begun, 2), 0, more);
     const struct node *all[] = { x, node_repeat(m->b, node_seq(m->b, one, 2), 0, more) };
@@ -308,8 +351,8 @@ static const struct node *repeated(const struct making *m, const struct node *x,
 static const struct node *around(const struct making *m, const struct node *x)
 {
     const struct form *f = m->f;
-    const struct node *parts[] = { marker(m, f->open), text_of(m, f->begin), x, text_of(m, f->end),
-                                   marker(m, f->close) };
+    const struct node *parts[] = { framing(m, f->open), text_of(m, f->begin), x, text_of(m, f->end),
+                                   framing(m, f->close) };
     return node_seq(m->b, parts, ARRAY_LEN(parts));
 }
 
@@ -318,7 +361,7 @@ static const struct node *calls_node(const struct making *m, const struct node *
                                      const struct node *raw)
 {
     const bool each = m->f->each;
-    const struct node *open = marker(m, m->f->open), *begin = text_of(m, m->f->begin);
+    const struct node *open = framing(m, m->f->open), *begin = text_of(m, m->f->begin);
     const struct node *before = repeated(m, each ? around(m, framed) : framed, true);
     const struct node *last[] = { each ? before : open, each ? open : begin, each ? begin : before, raw };
     const struct node *either[] = {
@@ -333,27 +376,32 @@ static const struct node *free_text(const struct making *m)
 {
     const struct node *any = any_text(m);
     const struct node *calling[] = { *m->f->open ? any : node_empty(m->b),
-                                     text_of(m, *m->f->open ? m->f->open : "{"), any };
+                                     text_of(m, *m->f->open ? m->c->open : "{"), any };
     return node_and(m->b, any, node_not(m->b, node_seq(m->b, calling, 3)));
 }
 
 /* Where no call need be made: text, or text and calls; where it must be JSON, the one or the other. */
 static enum err_code with_text(const struct making *m, const struct node **x)
 {
-    const struct node *text, *calls = *x;
+    const struct heads *heads = m->f->heads;
+    const struct node *text, *calls = *x, *head = framing(m, heads->text);
     const struct schema_options o = { .strict = m->o->answer_strict,
                                       .path = "schema",
                                       .layout = LAYOUT_SPACED };
     if (m->o->answer) {
         enum err_code code = schema_node(&text, m->b, m->o->answer, &o, NULL, m->err);
-        const struct node *either[] = { text, calls };
-        *x = code ? calls : node_or(m->b, either, 2);
-        return code;
+        if (code)
+            return code;
+        const struct node *answer[] = { head, text }, *either[] = { node_seq(m->b, answer, 2), calls };
+        *x = node_or(m->b, either, 2);
+        return ERR_OK;
     }
     text = free_text(m);
-    const struct node *then[] = { *m->f->open ? text : node_empty(m->b), calls };
-    const struct node *either[] = { text, node_seq(m->b, then, 2) };
-    *x = node_or(m->b, either, 2);
+    const struct node *answer[] = { head, text };
+    const struct node *note[] = { framing(m, heads->note), *m->f->open ? text : node_empty(m->b),
+                                  framing(m, heads->note_end), calls };
+    const struct node *either[] = { node_seq(m->b, answer, 2), node_seq(m->b, note, 4), calls };
+    *x = node_or(m->b, either, heads == &no_heads ? 2 : 3); /* a message may not be empty, text may */
     return ERR_OK;
 }
 
@@ -394,12 +442,19 @@ enum err_code grammar_open_calls(struct grammar **out, const struct calls *c, co
         size_t start = rule_new(m.b, "the answer");
         rule_define(m.b, start, x);
         code = grammar_from(out, m.b, start, ERR_INVALID_SCHEMA, err);
+        if (!code)
+            (*out)->heads = c->form->heads != &no_heads;
     }
     if (code || json_array_size(*omitted) == 0) {
         json_decref(*omitted);
         *omitted = NULL;
     }
     return code;
+}
+
+bool grammar_has_heads(const struct grammar *g)
+{
+    return g->heads;
 }
 
 /* --- read back -------------------------------------------------------------------------------------------------- */
@@ -450,7 +505,7 @@ static size_t half_of(struct str text, struct str marker)
 /* Without an opening marker a call shows by its first byte, and text is all of the rest. */
 static bool next_at_start(struct calls_scan *s)
 {
-    if (*s->calls->form->open)
+    if (*s->calls->open)
         s->state = IN_TEXT;
     else if (s->held.len)
         s->state = s->held.ptr[0] == '{' ? IN_FRAME : IN_REST;
@@ -471,7 +526,7 @@ static void drop_blanks(struct calls_scan *s)
 static bool next_in_text(struct calls_scan *s)
 {
     drop_blanks(s);
-    struct str held = buf_str(&s->held), open = str_from(s->calls->form->open);
+    struct str held = buf_str(&s->held), open = str_from(s->calls->open);
     size_t at = str_find(held, open);
     size_t n = at != SIZE_MAX ? at : s->ended ? held.len : held.len - half_of(held, open);
     size_t shown = n;

@@ -86,6 +86,8 @@ void calls_example(const struct calls *c, struct buf *out);
 enum err_code grammar_open_calls(struct grammar **out, const struct calls *c, const json_t *tools,
                                  const struct calls_options *o, json_t **omitted, size_t *at,
                                  struct err *err);
+/* Its texts begin with a message's head, behind <|start|>assistant, and hold more of them: calls in the form "harmony". */
+bool grammar_has_heads(const struct grammar *g);
 
 /* An answer of that grammar taken apart while it comes: put, then next until there is none. */
 enum calls_piece { CALLS_TEXT, CALLS_BEGIN, CALLS_ARGUMENTS };

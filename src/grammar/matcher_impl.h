@@ -24,6 +24,7 @@ struct cache {
 struct grammar {
     atomic_uint refs;
     struct program *program;
+    bool heads;           /* grammar_has_heads */
     pthread_mutex_t lock; /* guards caches */
     struct cache *caches;
 };

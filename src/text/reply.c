@@ -145,25 +145,27 @@ static void put_word(const struct reply_format *f, const char *word, struct ids 
     tokenizer_encode(f->t, str_from(word), ENCODE_PLAIN, ids, &err);
 }
 
-static void put_answer_head(const struct reply_format *f, struct ids *ids)
+static void put_head(const struct reply_format *f, const char *channel, struct ids *ids)
 {
     ids_put(ids, marker_id(f, MARK_CHANNEL));
-    put_word(f, "final", ids);
+    put_word(f, channel, ids);
     ids_put(ids, marker_id(f, MARK_MESSAGE));
 }
 
-static void put_answer_start(const struct reply_format *f, struct ids *ids)
+static void put_start(const struct reply_format *f, struct ids *ids)
 {
     ids_put(ids, marker_id(f, MARK_START));
     put_word(f, "assistant", ids);
-    put_answer_head(f, ids);
 }
 
 static void make_closing(struct reply_format *f)
 {
     if (is_harmony(f)) {
+        put_head(f, "analysis", &f->opening);
         ids_put(&f->closing, marker_id(f, MARK_END));
-        put_answer_start(f, &f->closing);
+        put_start(f, &f->closing);
+        f->n_to_head = f->closing.len;
+        put_head(f, "final", &f->closing);
     } else if (f->thoughts) {
         ids_put(&f->closing, marker_id(f, MARK_THINK_CLOSE));
     }
@@ -191,6 +193,7 @@ void reply_format_close(struct reply_format *f)
     if (!f)
         return;
     ids_free(&f->closing);
+    ids_free(&f->opening);
     mem_free(f);
 }
 
@@ -199,13 +202,13 @@ const char *reply_format_name(const struct reply_format *f)
     return f->name;
 }
 
-/* Every marker must be a token for them to be one; mistral's newer vocabularies part a call's name from its arguments. Harmony
- * says in a message's head that it is a call, where no grammar holds. */
+/* Every marker must be a token for them to be one, as harmony's are where it is chosen; mistral's newer vocabularies part a call's
+ * name from its arguments. */
 const char *reply_calls_form(const struct reply_format *f)
 {
-    if (!f->calls || is_harmony(f))
+    if (!f->calls)
         return NULL;
-    if (f->calls->calls == CALLS_LLAMA)
+    if (is_harmony(f) || f->calls->calls == CALLS_LLAMA)
         return f->calls->name;
     if (marker_id(f, MARK_CALL_OPEN) == NO_TOKEN)
         return NULL;
@@ -222,6 +225,16 @@ bool reply_thinks(const struct reply_format *f)
 const struct ids *reply_closing(const struct reply_format *f)
 {
     return &f->closing;
+}
+
+size_t reply_closing_to_head(const struct reply_format *f)
+{
+    return f->n_to_head;
+}
+
+const struct ids *reply_opening(const struct reply_format *f)
+{
+    return &f->opening;
 }
 
 struct str reply_marker_text(const struct reply_format *f, enum marker kind)
@@ -345,6 +358,7 @@ static bool put_harmony(struct reply_scan *s, int32_t id, enum marker kind)
     switch (kind) {
     case MARK_START:
         s->state = IN_HEADER;
+        enter(s, REPLY_TEXT);
         buf_clear(&s->header);
         break;
     case MARK_CHANNEL:
@@ -472,6 +486,11 @@ bool reply_scan_in_head(const struct reply_scan *s)
     return s->format && is_harmony(s->format) && s->state == IN_HEADER;
 }
 
+bool reply_scan_at_head(const struct reply_scan *s)
+{
+    return reply_scan_in_head(s) && str_find(buf_str(&s->header), STR("<|")) == SIZE_MAX;
+}
+
 void reply_scan_free(struct reply_scan *s)
 {
     buf_free(&s->header);
@@ -480,28 +499,30 @@ void reply_scan_free(struct reply_scan *s)
 
 /* --- prompts without thinking ---------------------------------------------------------------------------------------- */
 
-static void skip_harmony(const struct reply_format *f, struct ids *prompt)
+static void skip_harmony(const struct reply_format *f, bool may_call, struct ids *prompt)
 {
     struct reply_scan s = { 0 };
     reply_scan_start(&s, f, prompt);
     if (s.part == REPLY_THOUGHT) {
-        for (size_t i = 0; i < f->closing.len; i++)
+        for (size_t i = 0; i < (may_call ? f->n_to_head : f->closing.len); i++)
             ids_put(prompt, f->closing.ptr[i]);
-    } else if (s.state == IN_HEADER && str_find(buf_str(&s.header), STR("<|")) == SIZE_MAX) {
-        put_answer_head(f, prompt);
-    } else if (s.state == BETWEEN) {
-        put_answer_start(f, prompt);
+    } else if (s.state == BETWEEN || reply_scan_at_head(&s)) {
+        if (s.state == BETWEEN)
+            put_start(f, prompt);
+        if (!may_call)
+            put_head(f, "final", prompt);
     }
     reply_scan_free(&s);
 }
 
-enum err_code reply_skip_thought(const struct reply_format *f, struct ids *prompt, struct err *err)
+enum err_code reply_skip_thought(const struct reply_format *f, bool may_call, struct ids *prompt,
+                                 struct err *err)
 {
     const struct str blank = STR("\n\n");
     if (!f->thoughts)
         return ERR_OK;
     if (is_harmony(f)) {
-        skip_harmony(f, prompt);
+        skip_harmony(f, may_call, prompt);
         return ERR_OK;
     }
     if (!ends_thinking(f, prompt))

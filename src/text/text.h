@@ -152,10 +152,15 @@ bool reply_thinks(const struct reply_format *f);
 /* The tokens that end a thought and begin the answer when they are forced: "</think>", or for harmony
  * "<|end|><|start|>assistant<|channel|>final<|message|>". Empty for a model that does not think. */
 const struct ids *reply_closing(const struct reply_format *f);
+/* The first so many of them lead to a message's head, where a grammar of calls in the form "harmony" begins; 0: the format has no heads. */
+size_t reply_closing_to_head(const struct reply_format *f);
+/* The tokens that begin a thought there, "<|channel|>analysis<|message|>"; empty for formats without heads. */
+const struct ids *reply_opening(const struct reply_format *f);
 /* Appends to a rendered prompt what keeps the model from thinking: an empty, closed thought; for harmony
- * the head of an answer. For templates without a switch of their own. ERR_*: the vocabulary cannot spell
- * it. */
-enum err_code reply_skip_thought(const struct reply_format *f, struct ids *prompt, struct err *err);
+ * the head of an answer, which is left to a grammar of calls (may_call). For templates without a switch of their own.
+ * ERR_*: the vocabulary cannot spell it. */
+enum err_code reply_skip_thought(const struct reply_format *f, bool may_call, struct ids *prompt,
+                                 struct err *err);
 
 /* One reply, token by token. Zero-initialise; reply_scan_start reads the prompt's last tokens to know
  * where the reply begins (inside a thought, or not). */
@@ -184,6 +189,7 @@ bool reply_scan_put(struct reply_scan *s, int32_t id, bool *ends);
 int32_t reply_scan_opening(const struct reply_scan *s);
 /* The next token belongs to the head of a message, which says what its body is (harmony). */
 bool reply_scan_in_head(const struct reply_scan *s);
+bool reply_scan_at_head(const struct reply_scan *s); /* and is its first: the channel is not said yet */
 void reply_scan_free(struct reply_scan *s);
 
 /* Tool calls out of the text of a whole reply: its REPLY_CALL parts as they were put (before + text), or

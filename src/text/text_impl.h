@@ -179,7 +179,8 @@ struct reply_format {
         enum marker kind;
     } markers[2 * FAMILY_MARKERS_MAX];
     size_t n_markers;
-    struct ids closing;
+    struct ids closing, opening;
+    size_t n_to_head; /* reply_closing_to_head */
 };
 /* The text of the format's marker of that kind; empty: it has none. */
 struct str reply_marker_text(const struct reply_format *f, enum marker kind);

@@ -148,12 +148,23 @@ static void collect_specials(struct tokenizer *t)
     specials_sort(&t->specials);
 }
 
+static bool has(const struct tokenizer *t, const char *text)
+{
+    return str_index_find(&t->by_text, str_from(text)) != NO_TOKEN;
+}
+
+/* Harmony ends each message with <|end|>, and a turn with one of two others. */
+static bool ends_messages(const struct tokenizer *t, const char *text)
+{
+    return strcmp(text, "<|end|>") == 0 && has(t, "<|return|>") && has(t, "<|call|>");
+}
+
 static void mark_ends(struct tokenizer *t)
 {
     for (size_t i = 0; i < ARRAY_LEN(end_texts); i++) {
         int32_t id = str_index_find(&t->by_text, str_from(end_texts[i]));
         if (id != NO_TOKEN && (t->types[id] == TOKEN_CONTROL || t->types[id] == TOKEN_USER_DEFINED))
-            t->ends[id] = true;
+            t->ends[id] = !ends_messages(t, end_texts[i]);
     }
     if (t->eos != NO_TOKEN)
         t->ends[t->eos] = true;

@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-static char *tiny, *thinker; /* the second's prompt opens the thought */
+static char *tiny, *thinker, *channels; /* thinker's prompt opens the thought */
 static const char opening[] = "Sorry. (No";
 
 static int make_models(void **state)
@@ -22,6 +22,7 @@ static int make_models(void **state)
     (void)state;
     tiny = models_make_tiny("bind", "thinkd.refusal.opening", opening);
     thinker = models_make_thinker("bind", "thinkd.refusal.opening", opening);
+    channels = models_make_channels("bind");
     log_set_level(LOG_ERROR);
     return 0;
 }
@@ -31,6 +32,7 @@ static int free_models(void **state)
     (void)state;
     mem_free(tiny);
     mem_free(thinker);
+    mem_free(channels);
     log_set_level(LOG_INFO);
     return 0;
 }
@@ -89,10 +91,10 @@ static const char *const patterns[] = {
 static void answers_are_of_the_grammar(void **state)
 {
     (void)state;
-    const char *const models[] = { tiny, thinker };
-    for (size_t i = 0; i < ARRAY_LEN(patterns) * 2; i++) {
-        struct collector *c = open_model(models[i % 2]);
-        struct grammar *g = grammar_of(patterns[i / 2]);
+    const char *const models[] = { tiny, thinker, channels };
+    for (size_t i = 0; i < ARRAY_LEN(patterns) * 3; i++) {
+        struct collector *c = open_model(models[i % 3]);
+        struct grammar *g = grammar_of(patterns[i / 3]);
         struct engine_prompt *prompts[] = { collect_prompt(c, "what?", true),
                                             collect_prompt(c, "what?", false),
                                             collect_text_prompt(c, "what?") };
@@ -297,10 +299,9 @@ static void ends_are_where_the_text_may_end(void **state)
 
 /* --- refusals ------------------------------------------------------------------------------------------------ */
 
-static void goes_on_alike(struct collector *c, uint64_t seq, const struct engine_params *p,
-                          const struct collected *s)
+static void goes_on_alike(struct collector *c, uint64_t seq, struct engine_prompt *prompt,
+                          const struct engine_params *p, const struct collected *s)
 {
-    struct engine_prompt *prompt = collect_prompt(c, "what?", true);
     for (size_t n = 0; n < s->n_tokens; n++) {
         collect_resume(c, seq + n, prompt, p, s, n);
         const struct collected *rest = collect_wait(c, seq + n);
@@ -309,7 +310,6 @@ static void goes_on_alike(struct collector *c, uint64_t seq, const struct engine
         assert_string_equal(collect_text(&rest->answer),
                             collect_text(&s->answer) + (n ? s->marks[n - 1].answer : 0));
     }
-    engine_prompt_unref(prompt);
 }
 
 /* By chance the random model begins with the one or the other; it is never made to refuse. */
@@ -345,7 +345,7 @@ static void a_refusal_may_stand_in_its_place(void **state)
         assert_true(text.len >= whole || s->finish == FINISH_LENGTH);
         refused += text.len > whole;
         if (text.len > whole && resumed++ < 2)
-            goes_on_alike(d, (uint64_t)resumed * 100, &params[seq], s);
+            goes_on_alike(d, (uint64_t)resumed * 100, prompt, &params[seq], s);
     }
     assert_true(refused > 2 && answered > 20);
     engine_prompt_unref(prompt);
@@ -369,6 +369,129 @@ static void openings_that_begin_json_are_refused(void **state)
         assert_non_null(strstr(err.message, "thinkd.refusal.opening"));
         mem_free(path);
     }
+}
+
+/* --- messages with heads -------------------------------------------------------------------------------------- */
+
+static const char tools_json[] =
+    "[{\"type\": \"function\", \"name\": \"add\", \"strict\": true, \"parameters\": {\"type\": \"object\", "
+    "\"properties\": {\"a\": {\"type\": \"integer\"}}, \"required\": [\"a\"], \"additionalProperties\": "
+    "false}},"
+    " {\"type\": \"custom\", \"name\": \"say\"}]";
+
+static struct engine_prompt *open_calling(struct collector *c, bool think)
+{
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "what?");
+    const struct engine_chat chat = {
+        .messages = messages, .effort = "low", .think = think, .may_call = true
+    };
+    struct engine_prompt *p = NULL;
+    struct err err = { 0 };
+    if (engine_prompt_open(&p, c->engine, &chat, &err))
+        fail_msg("%s", err.message);
+    json_decref(messages);
+    return p;
+}
+
+/* What became of an answer: its text without calls, the call's tool or -1, and whether it is whole. */
+struct read_back {
+    struct buf text, arguments;
+    int tool;
+    bool whole;
+};
+
+static void read_back(struct read_back *r, const struct calls *calls, struct str answer)
+{
+    struct calls_scan s;
+    *r = (struct read_back){ .tool = -1 };
+    calls_scan_start(&s, calls);
+    calls_scan_put(&s, answer);
+    calls_scan_end(&s);
+    while (calls_scan_next(&s)) {
+        if (s.kind == CALLS_BEGIN) {
+            assert_int_equal(r->tool, -1);
+            r->tool = (int)s.tool;
+        } else {
+            buf_put_str(s.kind == CALLS_TEXT ? &r->text : &r->arguments, s.text);
+        }
+    }
+    r->whole = calls_scan_whole(&s);
+    calls_scan_free(&s);
+}
+
+static void check_call(const struct read_back *r)
+{
+    assert_true(r->whole);
+    if (r->tool != 0)
+        return;
+    json_t *arguments = json_loadb(r->arguments.ptr, r->arguments.len, 0, NULL);
+    assert_true(json_is_integer(json_object_get(arguments, "a")) && json_object_size(arguments) == 1);
+    json_decref(arguments);
+}
+
+struct calling {
+    bool text, think;
+    int calls, texts, both, cut, thoughts; /* how often it came to that, at least once where it may */
+};
+
+/* A random model of the family calls or writes, thinks before it or not, and goes on alike from each of its tokens. */
+static void calls_are_messages(void **state)
+{
+    (void)state;
+    enum { SEQUENCES = 200, SHORT = 40 };
+    json_t *tools = json_loads(tools_json, 0, NULL);
+    for (int way = 0; way < 4; way++) {
+        struct calling w = { .text = way % 2, .think = way / 2 };
+        struct collector *c = open_model(channels), *d = open_model(channels);
+        assert_string_equal(engine_info(c->engine)->calls, "harmony");
+        const struct calls_options o = { .form = "harmony", .text = w.text, .parallel = true };
+        struct calls *calls;
+        struct grammar *g;
+        json_t *omitted;
+        size_t at;
+        calls_open(&calls, tools, &o);
+        assert_int_equal(grammar_open_calls(&g, calls, tools, &o, &omitted, &at, NULL), ERR_OK);
+        struct engine_prompt *prompt = open_calling(c, w.think);
+        struct engine_params params[SEQUENCES];
+        for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
+            params[seq] = collect_params(seq < SHORT ? 20 + (int64_t)seq : 160);
+            params[seq].grammar = g;
+            params[seq].think_tokens_max = w.think ? 12 : 0;
+            params[seq].seed = seq;
+            params[seq].temperature = 2;
+            collect_submit(c, seq, prompt, &params[seq]);
+        }
+        for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
+            const struct collected *s = collect_wait(c, seq);
+            struct read_back r;
+            if (s->failed)
+                fail_msg("%s", s->err.message);
+            read_back(&r, calls, buf_str(&s->answer));
+            assert_true(w.text || r.text.len == 0);
+            assert_true(w.think || s->thought.len == 0);
+            if (s->finish == FINISH_STOP && r.tool >= 0)
+                check_call(&r);
+            assert_true(s->finish != FINISH_STOP || w.text || r.tool >= 0);
+            w.calls += r.tool >= 0;
+            w.texts += r.tool < 0 && r.text.len;
+            w.both += r.tool >= 0 && r.text.len;
+            w.cut += s->closed_by_grammar;
+            w.thoughts += s->thought.len > 0;
+            if (seq < SHORT && seq % 6 == 0)
+                goes_on_alike(d, seq / 6 * 64, prompt, &params[seq], s);
+            buf_free(&r.text);
+            buf_free(&r.arguments);
+        }
+        assert_true(w.calls > 0 && w.cut > 0);
+        assert_true(!w.text || (w.texts > 0 && w.both > 0));
+        assert_true(!w.think || w.thoughts > SEQUENCES / 2);
+        engine_prompt_unref(prompt);
+        grammar_unref(g);
+        calls_unref(calls);
+        collect_close(c);
+        collect_close(d);
+    }
+    json_decref(tools);
 }
 
 /* --- echo ---------------------------------------------------------------------------------------------------- */
@@ -427,6 +550,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(ends_are_where_the_text_may_end),
     cmocka_unit_test(a_refusal_may_stand_in_its_place),
     cmocka_unit_test(openings_that_begin_json_are_refused),
+    cmocka_unit_test(calls_are_messages),
     cmocka_unit_test_teardown(echo_keeps_to_it, free_models),
 };
 TEST_GROUP(engine_bind, tests)

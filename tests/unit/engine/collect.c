@@ -138,7 +138,8 @@ struct engine_prompt *collect_prompt(struct collector *c, const char *message, b
     json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", message);
     struct engine_prompt *p = NULL;
     struct err err = { 0 };
-    if (engine_prompt_open(&p, c->engine, &(struct engine_chat){ messages, "medium", think, NULL }, &err))
+    const struct engine_chat chat = { .messages = messages, .effort = "medium", .think = think };
+    if (engine_prompt_open(&p, c->engine, &chat, &err))
         fail_msg("%s", err.message);
     json_decref(messages);
     return p;

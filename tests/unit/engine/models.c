@@ -17,9 +17,10 @@ static char *model_file(const char *name, const char *kind)
     return buf_take(&b);
 }
 
-static void make_bytes(const char *key, const char *value, struct buf *bytes)
+static void make_bytes(bool channels, const char *key, const char *value, struct buf *bytes)
 {
     struct gguf_make_shape shape = gguf_make_tiny_shape("qwen3", TENSOR_F32, 5);
+    shape.channels = channels;
     struct gguf_make g;
     gguf_make_init(&g);
     gguf_make_model(&g, &shape);
@@ -40,7 +41,7 @@ char *models_make_tiny(const char *name, const char *key, const char *value)
 {
     struct buf bytes = { 0 };
     char *path = model_file(name, "");
-    make_bytes(key, value, &bytes);
+    make_bytes(false, key, value, &bytes);
     write_bytes(path, &bytes);
     return path;
 }
@@ -52,10 +53,19 @@ char *models_make_thinker(const char *name, const char *key, const char *value)
     _Static_assert(sizeof from == sizeof to, "a patch keeps the file's offsets");
     struct buf bytes = { 0 };
     char *path = model_file(name, "-thinker");
-    make_bytes(key, value, &bytes);
+    make_bytes(false, key, value, &bytes);
     size_t at = str_find(buf_str(&bytes), str_from(from));
     assert_true(at != SIZE_MAX);
     memcpy(bytes.ptr + at, to, sizeof to - 1);
+    write_bytes(path, &bytes);
+    return path;
+}
+
+char *models_make_channels(const char *name)
+{
+    struct buf bytes = { 0 };
+    char *path = model_file(name, "-channels");
+    make_bytes(true, NULL, NULL, &bytes);
     write_bytes(path, &bytes);
     return path;
 }

@@ -9,4 +9,7 @@
 char *models_make_tiny(const char *name, const char *key, const char *value);
 char *models_make_thinker(const char *name, const char *key, const char *value);
 
+/* Its vocabulary and its template have harmony's channels. */
+char *models_make_channels(const char *name);
+
 #endif

@@ -83,6 +83,33 @@ static void check_case(const struct calls *c, struct grammar *g, const struct ca
         check_scan(c, k->text, k->log);
 }
 
+/* Of messages with heads a reader is shown less than the grammar has: their bodies, and a call's head with its role before it. */
+static const struct {
+    const char *text, *shown, *log; /* shown NULL: refused */
+} messages[] = {
+    { "<|channel|>final<|message|>it is <|channel|> \"so\" ", "it is <|channel|> \"so\" ",
+      "it is <|channel|> \"so\" " },
+    { "<|channel|>final<|message|>", "", "" },
+    { "<|channel|>commentary to=functions.add <|constrain|>json<|message|>{\"a\": 1}",
+      "assistant<|channel|>commentary to=functions.add <|constrain|>json<|message|>{\"a\": 1}",
+      "|add:{\"a\": 1}" },
+    { "<|channel|>commentary<|message|>I add. <|end|><|start|>assistant<|channel|>commentary "
+      "to=functions.add_all "
+      "<|constrain|>json<|message|>{\"b\":[]}",
+      "I add. assistant<|channel|>commentary to=functions.add_all <|constrain|>json<|message|>{\"b\":[]}",
+      "I add.|add_all:{\"b\":[]}" },
+    { "<|channel|>commentary to=functions.say <|constrain|>json<|message|>{\"input\": \"a\\n\"}",
+      "assistant<|channel|>commentary to=functions.say <|constrain|>json<|message|>{\"input\": \"a\\n\"}",
+      "|*say:a\n" },
+    { "<|channel|>commentary to=functions.calc<|message|>1+(2)",
+      "assistant<|channel|>commentary to=functions.calc<|message|>1+(2)", "|*calc:1+(2)" },
+    { "<|channel|>a", NULL, NULL },
+    { "a", NULL, NULL },
+    { "<|channel|>commentary to=functions.su", NULL, NULL },
+    { "<|channel|>commentary to=functions.add <|constrain|>json<|message|>{\"a\": 1}<", NULL,
+      NULL }, /* one */
+};
+
 static const struct case_calls with_text[] = {
     { "hermes", "", "" },
     { "hermes", " \n ", "" },
@@ -146,6 +173,33 @@ static void goes_both_ways(void **state)
         grammar_unref(g);
         calls_unref(c);
     }
+    json_decref(tools);
+}
+
+static void messages_have_heads(void **state)
+{
+    (void)state;
+    const struct calls_options o = { .form = "harmony", .text = true, .parallel = true };
+    json_t *tools = json_loads(tools_json, 0, NULL);
+    struct calls *c;
+    struct grammar *g = open_calls(&c, tools, &o);
+    assert_true(grammar_has_heads(g));
+    for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
+        struct matcher *m;
+        struct str text = str_from(messages[i].text);
+        matcher_open(&m, g, NULL);
+        bool end = matcher_put(m, text) == text.len && matcher_may_end(m);
+        size_t want = text.len - (messages[i].shown ? 0 : 1);
+        matcher_close(m);
+        matcher_open(&m, g, NULL);
+        if (matcher_put(m, text) != want || end != (messages[i].shown != NULL))
+            fail_msg("%s", messages[i].text);
+        matcher_close(m);
+        if (messages[i].shown)
+            check_scan(c, messages[i].shown, messages[i].log);
+    }
+    grammar_unref(g);
+    calls_unref(c);
     json_decref(tools);
 }
 
@@ -327,9 +381,9 @@ static void asks_for_control_tokens(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(asks_for_control_tokens),     cmocka_unit_test(goes_both_ways),
-    cmocka_unit_test(keeps_to_the_choice),         cmocka_unit_test(answers_in_json),
-    cmocka_unit_test(watches_keys_in_calls_alone), cmocka_unit_test(says_which_tool_is_wrong),
-    cmocka_unit_test(names_what_it_leaves_out),
+    cmocka_unit_test(asks_for_control_tokens),  cmocka_unit_test(goes_both_ways),
+    cmocka_unit_test(messages_have_heads),      cmocka_unit_test(keeps_to_the_choice),
+    cmocka_unit_test(answers_in_json),          cmocka_unit_test(watches_keys_in_calls_alone),
+    cmocka_unit_test(says_which_tool_is_wrong), cmocka_unit_test(names_what_it_leaves_out),
 };
 TEST_GROUP(grammar_calls, tests)

@@ -294,7 +294,7 @@ struct job_spec watch_spec(struct conductor *c, const char *message, enum effort
     struct engine *e = conductor_engine(c);
     struct err err = { 0 };
     json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", message);
-    struct engine_chat chat = { messages, NULL, effort != EFFORT_NONE, NULL };
+    const struct engine_chat chat = { .messages = messages, .think = effort != EFFORT_NONE };
     if (engine_prompt_open(&spec.prompt, e, &chat, &err))
         fail_msg("%s", err.message);
     json_decref(messages);

@@ -331,13 +331,26 @@ void gguf_make_write(const struct gguf_make *g, const char *path)
     "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"     \
     "{% endif %}"
 
+#define CHANNELS_TEMPLATE                                                                                    \
+    "{% for m in messages %}<|start|>{{ m.role }}{% if m.role == 'assistant' %}<|channel|>final{% endif %}"  \
+    "<|message|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|start|>assistant{% endif " \
+    "%}"
+
 static const char *const merged[][2] = {
     { "t", "h" }, { "th", "e" }, { "i", "n" }, { "e", "r" }, { "\u0120", "t" }
 };
 static const char *const specials[] = { "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>",
                                         "</think>" };
+static const char *const channels[] = { "<|start|>", "<|channel|>", "<|constrain|>", "<|message|>",
+                                        "<|end|>",   "<|call|>",    "<|return|>" };
 enum { N_BYTES = 256, N_MERGED = ARRAY_LEN(merged), N_SPECIALS = ARRAY_LEN(specials) };
-enum { N_TOKENS = N_BYTES + N_MERGED + N_SPECIALS };
+enum { N_PLAIN = N_BYTES + N_MERGED, N_TOKENS = N_PLAIN + N_SPECIALS };
+enum { N_TOKENS_MAX = N_TOKENS + ARRAY_LEN(channels) };
+
+static int count_tokens(const struct gguf_make_shape *s)
+{
+    return s->channels ? N_TOKENS_MAX : N_TOKENS;
+}
 
 /* GPT-2's way to write any byte as a printable character: itself where it has one in Latin-1, else the next
  * of U+0100 and up. */
@@ -352,18 +365,19 @@ static void spell_byte(int byte, char out[8])
     }
 }
 
-static void put_vocabulary(struct gguf_make *g)
+static void put_vocabulary(struct gguf_make *g, const struct gguf_make_shape *s)
 {
-    static char texts[N_BYTES + N_MERGED][8];
-    const char *tokens[N_TOKENS], *merges[N_MERGED];
+    static char texts[N_PLAIN][8];
+    const char *tokens[N_TOKENS_MAX], *merges[N_MERGED];
     char rules[N_MERGED][16];
-    int32_t types[N_TOKENS];
-    for (int i = 0; i < N_TOKENS; i++) {
+    int32_t types[N_TOKENS_MAX];
+    int n = count_tokens(s);
+    for (int i = 0; i < n; i++) {
         types[i] = 1;
-        tokens[i] = i < N_BYTES + N_MERGED ? texts[i] : specials[i - N_BYTES - N_MERGED];
+        tokens[i] = i < N_PLAIN ? texts[i] : i < N_TOKENS ? specials[i - N_PLAIN] : channels[i - N_TOKENS];
         if (i < N_BYTES)
             spell_byte(i, texts[i]);
-        else if (i < N_BYTES + N_MERGED) {
+        else if (i < N_PLAIN) {
             const char *const *pair = merged[i - N_BYTES];
             snprintf(texts[i], sizeof texts[i], "%s%s", pair[0], pair[1]);
             snprintf(rules[i - N_BYTES], sizeof rules[0], "%s %s", pair[0], pair[1]);
@@ -371,17 +385,17 @@ static void put_vocabulary(struct gguf_make *g)
         } else
             types[i] = tokens[i][1] == '|' ? 3 : 4; /* control; user-defined */
     }
-    uint32_t special = N_BYTES + N_MERGED;
+    uint32_t special = N_PLAIN;
     gguf_make_str(g, "tokenizer.ggml.model", "gpt2");
     gguf_make_str(g, "tokenizer.ggml.pre", "qwen2");
-    gguf_make_strs(g, "tokenizer.ggml.tokens", tokens, N_TOKENS);
-    gguf_make_i32s(g, "tokenizer.ggml.token_type", types, N_TOKENS);
+    gguf_make_strs(g, "tokenizer.ggml.tokens", tokens, (size_t)n);
+    gguf_make_i32s(g, "tokenizer.ggml.token_type", types, (size_t)n);
     gguf_make_strs(g, "tokenizer.ggml.merges", merges, N_MERGED);
     gguf_make_u32(g, "tokenizer.ggml.bos_token_id", special);
     gguf_make_u32(g, "tokenizer.ggml.padding_token_id", special);
-    gguf_make_u32(g, "tokenizer.ggml.eos_token_id", special + 2);
+    gguf_make_u32(g, "tokenizer.ggml.eos_token_id", s->channels ? (uint32_t)n - 1 : special + 2);
     gguf_make_bool(g, "tokenizer.ggml.add_bos_token", false);
-    gguf_make_str(g, "tokenizer.chat_template", TEMPLATE);
+    gguf_make_str(g, "tokenizer.chat_template", s->channels ? CHANNELS_TEMPLATE : TEMPLATE);
 }
 
 static void put_key(struct gguf_make *g, const struct gguf_make_shape *s, const char *name, int value)
@@ -537,8 +551,8 @@ void gguf_make_model(struct gguf_make *g, const struct gguf_make_shape *s)
     struct rng rng;
     rng_init(&rng, s->seed, 0);
     put_shape(g, s);
-    put_vocabulary(g);
-    const struct part embd = { "token_embd.weight", MATRIX, s->n_embd, N_TOKENS, 1, ALL };
+    put_vocabulary(g, s);
+    const struct part embd = { "token_embd.weight", MATRIX, s->n_embd, count_tokens(s), 1, ALL };
     const struct part norm = { "output_norm.weight", NORM, s->n_embd, 0, 1, ALL };
     put_random(g, &rng, &embd, embd.name, s->type);
     put_random(g, &rng, &norm, norm.name, TENSOR_F32);

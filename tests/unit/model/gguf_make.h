@@ -70,7 +70,8 @@ struct gguf_make_shape {
     int n_experts, n_experts_used; /* qwen3moe, gpt-oss */
     int window;                    /* 0: the key is left out */
     bool tied;                     /* no output.weight: token_embd.weight is the head too */
-    uint64_t seed;                 /* same seed, same bytes */
+    bool channels; /* harmony's control tokens beside the others, and a template of its kind */
+    uint64_t seed; /* same seed, same bytes */
 };
 /* 2 layers (gemma3: 7), d 64, 4 heads of 16 over 2 KV heads, ffn 128, context 1024, 5 experts of which 2 are used,
  * a window of 5 (gemma3, gpt-oss); qwen3 and gemma3 tied. Types with blocks of 256: d and ffn 256, heads of 64. */
