@@ -31,7 +31,8 @@ static void read_answer(const struct calls *c, struct str text, size_t step, str
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const forms[] = { "hermes", "phi4", "mistral", "mistral-args", "llama3", NULL };
+    static const char *const forms[] = { "hermes", "phi4",    "mistral", "mistral-args",
+                                         "llama3", "harmony", NULL };
     struct str text = { (const char *)data, size };
     json_t *tools = json_pack("[{s:s, s:s}, {s:s, s:s}, {s:s, s:s, s:{s:s, s:s, s:s}}]", "type", "function",
                               "name", "f", "type", "custom", "name", "say", "type", "custom", "name", "raw",
