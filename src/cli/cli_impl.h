@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 #include "config/config.h"
+#include "exam/exam.h"
 #include "job/job.h"
 #include "store/store.h"
 #include "json/json.h"
@@ -139,6 +140,8 @@ void put_usage(struct buf *out,
 void put_progress(struct buf *out, int64_t done, int64_t total, int64_t right, double eta_seconds);
 /* Draws that over itself on standard error, not too often; *drawn_ms begins as 0. */
 void draw_progress(int64_t *drawn_ms, int64_t done, int64_t total, int64_t right, double eta_seconds);
+/* What --by says. ERR_CONFIG: it is no such word. */
+enum err_code cli_detail(const struct config *cfg, enum exam_detail *out, struct err *err);
 
 /* --- the directory of what is kept ----------------------------------------------------------------------- */
 

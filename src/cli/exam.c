@@ -177,16 +177,19 @@ static void draw(void *ctx, const struct exam_status *s)
 
 static enum err_code check_families(const struct config *cfg, struct err *err)
 {
+    struct exam_selection s;
+    struct err why = { 0 };
     for (size_t i = 0; i < cfg->families.len; i++)
-        if (!exam_family_find(str_from(cfg->families.items[i]))) {
-            struct buf names = { 0 };
-            for (size_t k = 0; k < exam_family_count(); k++)
-                buf_printf(&names, "%s%s", k ? ", " : "", exam_family_name(exam_family_at(k)));
-            err_set(err, ERR_CONFIG, "families", "--families: there is no family '%.40s'; there are %s.",
-                    cfg->families.items[i], names.ptr ? names.ptr : "none");
-            buf_free(&names);
-            return ERR_CONFIG;
-        }
+        if (exam_select(&s, cfg->families.items[i], &why))
+            return err_set(err, ERR_CONFIG, "families", "--families: %s", why.message);
+    return ERR_OK;
+}
+
+enum err_code cli_detail(const struct config *cfg, enum exam_detail *out, struct err *err)
+{
+    *out = !cfg->by ? EXAM_BY_NOTHING : strcmp(cfg->by, "family") == 0 ? EXAM_BY_FAMILY : EXAM_BY_LEVEL;
+    if (*out == EXAM_BY_LEVEL && strcmp(cfg->by, "level") != 0)
+        return err_set(err, ERR_CONFIG, "by", "--by: '%.40s' is neither 'family' nor 'level'.", cfg->by);
     return ERR_OK;
 }
 
@@ -197,8 +200,9 @@ static enum err_code check_options(const struct config *cfg, struct err *err)
     if (cfg->record && !cfg->state)
         return err_set(err, ERR_CONFIG, "record",
                        "--record: traces are kept in a file: name it with --state.");
-    if (cfg->by && strcmp(cfg->by, "family") != 0 && strcmp(cfg->by, "level") != 0)
-        return err_set(err, ERR_CONFIG, "by", "--by: '%.40s' is neither 'family' nor 'level'.", cfg->by);
+    enum exam_detail detail;
+    if (cli_detail(cfg, &detail, err))
+        return ERR_CONFIG;
     for (size_t i = 0; i < cfg->efforts.len; i++) {
         enum effort effort;
         if (!effort_from(str_from(cfg->efforts.items[i]), &effort))
@@ -338,11 +342,6 @@ static enum err_code write_form(const char *path, const struct exam_report *repo
     return code;
 }
 
-static enum exam_detail detail_of(const struct config *cfg)
-{
-    return !cfg->by ? EXAM_BY_NOTHING : strcmp(cfg->by, "family") == 0 ? EXAM_BY_FAMILY : EXAM_BY_LEVEL;
-}
-
 static void put_remarks(struct buf *out, const struct exam_report *report)
 {
     int64_t failed = 0;
@@ -360,10 +359,13 @@ static void put_remarks(struct buf *out, const struct exam_report *report)
 static void print_report(const struct config *cfg, const struct exam_report *report)
 {
     struct buf out = { 0 };
+    enum exam_detail detail;
+    struct err err;
+    (void)cli_detail(cfg, &detail, &err); /* which was checked before anything was asked */
     if (cfg->json)
         exam_report_json(report, &out);
     else
-        exam_report_table(report, detail_of(cfg), &out);
+        exam_report_table(report, detail, &out);
     term_put(stdout, buf_str(&out));
     buf_clear(&out);
     put_remarks(&out, report);

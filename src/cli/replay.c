@@ -80,8 +80,11 @@ int replay_run(const struct config *cfg)
     struct exam_replay r = { 0 };
     struct exam_policy policies[EXAM_POLICIES_MAX];
     enum err_code code = ERR_OK;
+    enum exam_detail by = EXAM_BY_NOTHING;
     if (cfg->n_args != 1)
         code = err_set(&err, ERR_CONFIG, NULL, "'thinkd replay' takes one file; see 'thinkd replay --help'.");
+    if (!code)
+        code = cli_detail(cfg, &by, &err);
     if (!code) {
         struct watched watched = { clock_mono_ms(), 0 };
         const struct exam_replay_config replay = { .path = cfg->args[0],
@@ -89,6 +92,7 @@ int replay_run(const struct config *cfg)
                                                    .more_len =
                                                        policies_of(cfg, policies, ARRAY_LEN(policies)),
                                                    .seed = cfg->seed ? (uint64_t)cfg->seed : SEED_DEFAULT,
+                                                   .by = by,
                                                    .progress = term_is(stderr) ? draw : NULL,
                                                    .progress_ctx = &watched };
         code = exam_replay(&r, &replay, &err);

@@ -94,13 +94,13 @@ enum {
     X(thinking,            BOOL,   "false",       0, 0,          CMD_ASK, "show the thinking, dimmed")                         \
     X(temperature,         STRING, NULL,          0, 0,          CMD_ASK | CMD_EXAM, "0 to 2 (default: the tier's)")           \
     X(seed,                INT,    "0",           0, INT64_MAX,  CMD_ASK | CMD_EXAM | CMD_REPLAY, "seed of the random numbers (0: drawn; exam and replay: 1)") \
-    X(families,            LIST,   NULL,          0, 0,          CMD_EXAM, "families to ask (default: all)")                   \
+    X(families,            LIST,   NULL,          0, 0,          CMD_EXAM, "families to ask, as NAME, NAME:LEVEL or NAME:FIRST-LAST (default: all)") \
     X(efforts,             LIST,   NULL,          0, 0,          CMD_EXAM, "efforts to ask each model at (default: --effort)")    \
     X(items,               INT,    "0",           0, 1000000,    CMD_EXAM, "questions per family and level, or out of --file (0: 20, and all of a file)") \
     X(file,                STRING, NULL,          0, 0,          CMD_EXAM, "JSONL of question and answer to ask instead")      \
     X(state,               STRING, NULL,          0, 0,          CMD_EXAM, "JSONL that keeps each reply: the same exam goes on where it stopped") \
     X(record,              INT,    "0",           0, 64,         CMD_EXAM, "traces of each question to keep in --state, for thinkd replay (0: one reply, not a trace)") \
-    X(by,                  STRING, NULL,          0, 0,          CMD_EXAM, "what several models' accuracies are told apart by as well: family or level") \
+    X(by,                  STRING, NULL,          0, 0,          CMD_EXAM | CMD_REPLAY, "tell accuracies apart by this as well: family or level") \
     X(csv,                 STRING, NULL,          0, 0,          CMD_EXAM | CMD_REPLAY, "write the figures to this file as CSV")             \
     X(svg,                 STRING, NULL,          0, 0,          CMD_EXAM | CMD_REPLAY, "write a chart of accuracy against tokens to this file") \
     X(concurrency,         INT,    "0",           0, 1024,       CMD_EXAM | CMD_KEYS, "questions in flight (0: 8); for keys: requests that the new key's owner may have in flight (0: no limit)") \

@@ -189,6 +189,14 @@ struct exam_candidate {
     const char *model;
     const char *effort; /* NULL: the model's own */
 };
+/* What an exam asks of a family. */
+struct exam_selection {
+    const struct exam_family *family;
+    int first, last; /* levels */
+};
+/* "gcd", "gcd:4" or "gcd:2-5". ERR_INVALID_VALUE: there is no such family, or it has no such levels. */
+enum err_code exam_select(struct exam_selection *out, const char *text, struct err *err);
+
 #define EXAM_CANDIDATES_MAX 16
 #define EXAM_SAMPLES_MAX    64
 
@@ -196,7 +204,7 @@ struct exam_config {
     uint64_t seed;
     int items;                   /* questions per family and level, 1..EXAM_ITEMS_MAX */
     int threads;                 /* questions in flight, 1..EXAM_THREADS_MAX */
-    const char *const *families; /* names; NULL with families_len 0: all */
+    const char *const *families; /* as exam_select reads them; NULL with families_len 0: all */
     size_t families_len;
     const char *file;       /* JSONL of {"question", "answer"} to ask instead; NULL: generated questions */
     int64_t file_items_max; /* questions read at most; 0: all */
@@ -306,6 +314,16 @@ struct exam_replay_row {
     struct exam_interval difference_interval;
 };
 
+/* What the vote of most traces gains over one sample, of a family or of one of its levels. */
+struct exam_replay_group {
+    size_t candidate;
+    struct str family;
+    int level; /* 0: all of them */
+    int64_t questions;
+    double single, vote, gain;
+    struct exam_interval interval; /* of the gain */
+};
+
 struct exam_replay {
     struct exam_policy policies[EXAM_POLICIES_MAX];
     size_t policies_len;
@@ -314,6 +332,8 @@ struct exam_replay {
     int traces; /* sampled ones of each question */
     struct exam_replay_row *rows;
     size_t rows_len;
+    struct exam_replay_group *groups;
+    size_t groups_len;
     int64_t items, left_out; /* questions of all candidates; those that lack traces are left out */
     size_t clusters;         /* of the first candidate */
     struct arena arena;
@@ -324,6 +344,7 @@ struct exam_replay_config {
     const struct exam_policy *more; /* rules beside those that are always evaluated */
     size_t more_len;
     uint64_t seed; /* the same gives the same figures */
+    enum exam_detail by;
     /* Questions that were replayed, of all candidates; on the caller's thread, now and then; may be NULL. */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;

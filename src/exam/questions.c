@@ -54,12 +54,12 @@ static void add_problem(struct exam_paper *paper, int64_t index, const struct ex
     }
 }
 
-static void add_family(struct exam_paper *paper, const struct exam_config *config,
-                       const struct exam_family *f)
+static void add_levels(struct exam_paper *paper, const struct exam_config *config,
+                       const struct exam_family *f, const bool *wanted)
 {
     struct exam_problem p = { 0 };
     for (int level = 1; level <= f->levels; level++)
-        for (int i = 0; i < config->items; i++) {
+        for (int i = 0; i < config->items && wanted[level - 1]; i++) {
             const int64_t at[] = { level, i };
             struct rng rng;
             rng_init(&rng, config->seed, case_key(f->name, at, ARRAY_LEN(at)));
@@ -128,14 +128,70 @@ static enum err_code add_file(struct exam_paper *paper, const struct exam_config
     return code;
 }
 
-static enum err_code unknown_family(const char *name, struct err *err)
+static enum err_code unknown_family(struct str name, struct err *err)
 {
     struct buf names = { 0 };
     for (size_t i = 0; i < exam_family_count(); i++)
         buf_printf(&names, "%s%s", i ? ", " : "", exam_family_name(exam_family_at(i)));
-    err_set(err, ERR_INVALID_VALUE, "families", "There is no family '%.40s'; there are %s.", name, names.ptr);
+    err_set(err, ERR_INVALID_VALUE, "families", "There is no family '%.*s'; there are %s.",
+            (int)(name.len < 40 ? name.len : 40), name.ptr, names.ptr);
     buf_free(&names);
     return ERR_INVALID_VALUE;
+}
+
+static bool read_levels(struct str text, const struct exam_family *f, struct exam_selection *out)
+{
+    size_t dash = str_find(text, STR("-"));
+    struct str from = str_slice(text, 0, dash == SIZE_MAX ? text.len : dash),
+               to = dash == SIZE_MAX ? from : str_slice(text, dash + 1, text.len);
+    int64_t first, last;
+    if (!str_to_i64(from, &first) || !str_to_i64(to, &last) || first < 1 || last < first || last > f->levels)
+        return false;
+    out->first = (int)first;
+    out->last = (int)last;
+    return true;
+}
+
+enum err_code exam_select(struct exam_selection *out, const char *text, struct err *err)
+{
+    struct str all = str_from(text);
+    size_t colon = str_find(all, STR(":"));
+    struct str name = str_slice(all, 0, colon == SIZE_MAX ? all.len : colon);
+    const struct exam_family *f = exam_family_find(name);
+    if (!f)
+        return unknown_family(name, err);
+    *out = (struct exam_selection){ f, 1, f->levels };
+    if (colon != SIZE_MAX && !read_levels(str_slice(all, colon + 1, all.len), f, out))
+        return err_set(err, ERR_INVALID_VALUE, "families",
+                       "'%.60s': Expected FAMILY:LEVEL or FAMILY:FIRST-LAST, and %s has the levels 1 to %d.",
+                       text, f->name, f->levels);
+    return ERR_OK;
+}
+
+/* A family that is named several times is asked once, of all the levels that were named. */
+static void add_selected(struct exam_paper *paper, const struct exam_config *config,
+                         const struct exam_selection *all, size_t at)
+{
+    bool wanted[EXAM_LEVELS_MAX] = { 0 };
+    for (size_t i = 0; i < at; i++)
+        if (all[i].family == all[at].family)
+            return;
+    for (size_t i = at; i < config->families_len; i++)
+        for (int level = all[i].first; all[i].family == all[at].family && level <= all[i].last; level++)
+            wanted[level - 1] = true;
+    add_levels(paper, config, all[at].family, wanted);
+}
+
+static enum err_code add_families(struct exam_paper *paper, const struct exam_config *config, struct err *err)
+{
+    struct exam_selection *all = mem_array(config->families_len, sizeof *all);
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; !code && i < config->families_len; i++)
+        code = exam_select(&all[i], config->families[i], err);
+    for (size_t i = 0; !code && i < config->families_len; i++)
+        add_selected(paper, config, all, i);
+    mem_free(all);
+    return code;
 }
 
 enum err_code exam_paper_open(struct exam_paper *paper, const struct exam_config *config, struct err *err)
@@ -143,14 +199,12 @@ enum err_code exam_paper_open(struct exam_paper *paper, const struct exam_config
     memset(paper, 0, sizeof *paper);
     if (config->file)
         return add_file(paper, config, err);
-    for (size_t i = 0; i < config->families_len; i++) {
-        const struct exam_family *f = exam_family_find(str_from(config->families[i]));
-        if (!f)
-            return unknown_family(config->families[i], err);
-        add_family(paper, config, f);
+    if (config->families_len)
+        return add_families(paper, config, err);
+    for (size_t i = 0; i < exam_family_count(); i++) {
+        static const bool every[EXAM_LEVELS_MAX] = { true, true, true, true, true, true, true, true };
+        add_levels(paper, config, exam_family_at(i), every);
     }
-    for (size_t i = 0; i < exam_family_count() && config->families_len == 0; i++)
-        add_family(paper, config, exam_family_at(i));
     return ERR_OK;
 }
 

@@ -321,6 +321,52 @@ static void compare_row(const struct exam_replay *r, const struct answered *f, s
     row->difference_interval = interval_of(f, seed, &clusters);
 }
 
+static size_t policy_of(const struct exam_replay *r, enum exam_policy_kind kind)
+{
+    size_t i = 0;
+    while (r->policies[i].kind != kind)
+        i++;
+    return i;
+}
+
+static bool is_alike(const struct traced *a, const struct traced *b, enum exam_detail by)
+{
+    return str_eq(a->family, b->family) && (by == EXAM_BY_FAMILY || a->level == b->level);
+}
+
+/* Of the len questions from the first on, which are alike. */
+static void add_group(struct exam_replay *r, struct answered *f, size_t first, size_t len, size_t vote,
+                      const struct exam_replay_config *config)
+{
+    struct exam_replay_group *g = &r->groups[r->groups_len++];
+    const struct traced *of = f->items[first];
+    size_t single = policy_of(r, POLICY_SINGLE);
+    *g = (struct exam_replay_group){ .candidate = f->candidate,
+                                     .family = of->family,
+                                     .level = config->by == EXAM_BY_LEVEL ? of->level : 0,
+                                     .questions = (int64_t)len };
+    for (size_t i = 0; i < len; i++) {
+        const struct outcome *o = &f->outcomes[(first + i) * r->policies_len];
+        g->single += o[single].right / (double)len;
+        g->vote += o[vote].right / (double)len;
+        f->values[i] = o[vote].right - o[single].right;
+    }
+    g->gain = g->vote - g->single;
+    size_t clusters = clusters_sum(f->clusters + first, f->values, len, f->sums);
+    g->interval = exam_bootstrap(f->sums, clusters, EXAM_ROUNDS, config->seed);
+}
+
+static void add_groups(struct exam_replay *r, struct answered *f, size_t vote,
+                       const struct exam_replay_config *config)
+{
+    for (size_t first = 0, len; first < f->len; first += len) {
+        for (len = 1; first + len < f->len && is_alike(f->items[first], f->items[first + len], config->by);
+             len++)
+            continue;
+        add_group(r, f, first, len, vote, config);
+    }
+}
+
 static void collect(struct exam_replay *r, const struct traces *t, struct answered *f)
 {
     f->len = 0;
@@ -392,6 +438,8 @@ static void replay_candidate(struct exam_replay *r, const struct traces *t, stru
     for (size_t i = first; i < r->rows_len && base < r->policies_len; i++)
         if (i != first + base)
             compare_row(r, f, &r->rows[i], &r->rows[first + base], seed);
+    if (config->by != EXAM_BY_NOTHING && base < r->policies_len)
+        add_groups(r, f, base, config);
 }
 
 static void replay_all(struct exam_replay *r, const struct traces *t, const struct exam_replay_config *config)
@@ -402,6 +450,7 @@ static void replay_all(struct exam_replay *r, const struct traces *t, const stru
                           .values = mem_array(t->questions, sizeof *f.values),
                           .sums = mem_array(t->questions, sizeof *f.sums) };
     r->rows = mem_array(t->candidates_len * r->policies_len, sizeof *r->rows);
+    r->groups = mem_array(t->candidates_len * t->questions, sizeof *r->groups);
     for (f.candidate = 0; f.candidate < t->candidates_len; f.candidate++)
         replay_candidate(r, t, &f, config);
     mem_free(f.sums);
@@ -435,6 +484,7 @@ out:
 void exam_replay_free(struct exam_replay *r)
 {
     mem_free(r->rows);
+    mem_free(r->groups);
     arena_free(&r->arena);
     memset(r, 0, sizeof *r);
 }

@@ -16,7 +16,8 @@ struct trace {
 
 /* One question's traces of one candidate. */
 struct traced {
-    struct str question;
+    struct str question, family;
+    int level;
     uint64_t cluster;
     struct trace *samples; /* [traces.samples], the greedy one first */
 };

@@ -8,12 +8,17 @@
 #include <stdio.h>
 
 /* "maj@16", or with its candidate where there are several: "o3 high: maj@16". */
-static void put_name(struct buf *out, const struct exam_replay *r, const struct exam_replay_row *row)
+static void put_candidate(struct buf *out, const struct exam_replay *r, size_t candidate)
 {
-    const struct exam_candidate *c = &r->candidates[row->candidate];
+    const struct exam_candidate *c = &r->candidates[candidate];
     if (r->candidates_len > 1)
         buf_printf(out, "%s%s%s: ", c->model ? c->model : "model", c->effort ? " " : "",
                    c->effort ? c->effort : "");
+}
+
+static void put_name(struct buf *out, const struct exam_replay *r, const struct exam_replay_row *row)
+{
+    put_candidate(out, r, row->candidate);
     buf_puts(out, r->policies[row->policy].name);
 }
 
@@ -32,6 +37,31 @@ static void put_row(struct buf *out, const struct exam_replay *r, const struct e
     buf_free(&name);
 }
 
+static void put_group(struct buf *out, const struct exam_replay *r, const struct exam_replay_group *g)
+{
+    struct buf name = { 0 };
+    put_candidate(&name, r, g->candidate);
+    buf_printf(&name, "%.*s", STR_ARG(g->family));
+    if (g->level)
+        buf_printf(&name, " %d", g->level);
+    buf_printf(out, "| %-28s | %9lld | %9.1f%% | %7.1f%% | %+6.1f | %+6.1f to %+6.1f |\n", name.ptr,
+               (long long)g->questions, 100 * g->single, 100 * g->vote, 100 * g->gain, 100 * g->interval.low,
+               100 * g->interval.high);
+    buf_free(&name);
+}
+
+static void put_groups(struct buf *out, const struct exam_replay *r)
+{
+    if (r->groups_len == 0)
+        return;
+    buf_printf(out, "\n| %-28s | %9s | %10s | %8s | %6s | %16s |\n", "Most traces against one", "questions",
+               "one sample", "vote", "points", "95%");
+    buf_puts(out, "|------------------------------|----------:|-----------:|---------:|-------:|"
+                  "-----------------:|\n");
+    for (size_t i = 0; i < r->groups_len; i++)
+        put_group(out, r, &r->groups[i]);
+}
+
 void exam_replay_table(const struct exam_replay *r, struct buf *out)
 {
     buf_printf(out, "| %-28s | %8s | %11s | %9s | %5s | %6s | %16s | %6s |\n", "Policy", "accuracy", "95%",
@@ -47,6 +77,7 @@ void exam_replay_table(const struct exam_replay *r, struct buf *out)
                (long long)r->items, r->traces, EXAM_ORDERS, EXAM_ROUNDS, r->clusters);
     if (r->left_out)
         buf_printf(out, "%lld questions lack traces and were left out\n", (long long)r->left_out);
+    put_groups(out, r);
 }
 
 static void json_row(struct json_writer *w, const struct exam_replay *r, const struct exam_replay_row *row)
@@ -69,6 +100,23 @@ static void json_row(struct json_writer *w, const struct exam_replay *r, const s
     jw_end_object(w);
 }
 
+static void json_group(struct json_writer *w, const struct exam_replay *r, const struct exam_replay_group *g)
+{
+    jw_begin_object(w);
+    jw_key_cstring(w, "model", r->candidates[g->candidate].model);
+    jw_key_cstring(w, "effort", r->candidates[g->candidate].effort);
+    jw_key_string(w, "family", g->family);
+    if (g->level)
+        jw_key_int(w, "level", g->level);
+    jw_key_int(w, "questions", g->questions);
+    jw_key_real(w, "single", g->single);
+    jw_key_real(w, "vote", g->vote);
+    jw_key_real(w, "gain", g->gain);
+    jw_key_real(w, "low", g->interval.low);
+    jw_key_real(w, "high", g->interval.high);
+    jw_end_object(w);
+}
+
 void exam_replay_json(const struct exam_replay *r, struct buf *out)
 {
     struct json_writer w = { .out = out };
@@ -83,6 +131,13 @@ void exam_replay_json(const struct exam_replay *r, struct buf *out)
     for (size_t i = 0; i < r->rows_len; i++)
         json_row(&w, r, &r->rows[i]);
     jw_end_array(&w);
+    if (r->groups_len) {
+        jw_key(&w, "groups");
+        jw_begin_array(&w);
+        for (size_t i = 0; i < r->groups_len; i++)
+            json_group(&w, r, &r->groups[i]);
+        jw_end_array(&w);
+    }
     jw_end_object(&w);
     buf_putc(out, '\n');
 }

@@ -97,14 +97,19 @@ static enum err_code read_reply(struct traces *t, const json_t *line, const char
     if (item < 0 || (size_t)item >= t->questions || candidate < 0 || (size_t)candidate >= t->candidates_len ||
         sample < 0 || (size_t)sample >= t->samples || !json_is_string(question) ||
         !json_is_string(json_object_get(line, "cluster")) ||
+        !json_is_string(json_object_get(line, "family")) || int_at(line, "level") < 0 ||
+        int_at(line, "level") > EXAM_LEVELS_MAX ||
         (!failed && (!json_is_string(json_object_get(line, "text")) || int_at(line, "output_tokens") < 0 ||
                      int_at(line, "output_tokens") > TOKENS_MAX)))
         return err_set(err, ERR_FORMAT, NULL, "%s:%lld: This line is no trace.", path, (long long)number);
     if (failed)
         return ERR_OK;
     struct traced *traced = traces_at(t, (size_t)item, (size_t)candidate);
-    if (!traced->question.ptr)
+    if (!traced->question.ptr) {
         traced->question = arena_str(t->arena, json_str(question));
+        traced->family = arena_str(t->arena, json_str(json_object_get(line, "family")));
+        traced->level = (int)int_at(line, "level");
+    }
     traced->cluster = str_hash(json_str(json_object_get(line, "cluster")));
     take_trace(t, traced, (size_t)sample, line);
     return ERR_OK;

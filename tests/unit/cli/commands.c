@@ -138,7 +138,7 @@ static const struct row {
       0,
       "~| o3-pro high - o3-pro low ",
       NULL },
-    { "", { "exam", "--engine", "echo", "--families", "mood" }, 2, NULL, "~there is no family 'mood'" },
+    { "", { "exam", "--engine", "echo", "--families", "mood" }, 2, NULL, "~There is no family 'mood'" },
     { "", { "exam", "--engine", "echo", "--models", "o3,o9" }, 2, NULL, "~there is no model 'o9'" },
     { "", { "exam", "--engine", "echo", "--models", "o3,thinkd" }, 2, NULL, "~o3 is there twice" },
     { "", { "exam", "--engine", "echo", "--efforts", "low,huge" }, 2, NULL, "~'huge' is no effort" },

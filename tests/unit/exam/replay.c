@@ -264,6 +264,73 @@ static void forms_agree(void **state)
     exam_replay_free(&r);
 }
 
+/* Of four traces of each question so many are right; the wrong ones differ. */
+static const struct {
+    const char *family;
+    int level, right;
+} grouped[] = { { "add", 1, 4 }, { "add", 1, 3 }, { "add", 2, 2 }, { "gcd", 4, 3 } };
+
+static char *record_grouped(void)
+{
+    struct buf text = { 0 };
+    char *path = path_of("replay-grouped.jsonl");
+    buf_puts(&text, "{\"object\":\"thinkd.exam\",\"arguments\":{\"candidates\":[[\"o3\",null]],\"samples\":5,"
+                    "\"questions\":4}}\n");
+    for (int i = 0; i < (int)ARRAY_LEN(grouped); i++)
+        for (int s = 0; s < 5; s++)
+            buf_printf(&text,
+                       "{\"item\":%d,\"candidate\":0,\"sample\":%d,\"family\":\"%s\",\"level\":%d,"
+                       "\"question\":\"%d\","
+                       "\"cluster\":\"%s%d\",\"right\":%s,\"complete\":true,\"text\":\"Answer: "
+                       "%d\",\"output_tokens\":9}\n",
+                       i, s, grouped[i].family, grouped[i].level, i, grouped[i].family, grouped[i].level,
+                       s <= grouped[i].right ? "true" : "false", s <= grouped[i].right ? 0 : s);
+    assert_int_equal(ERR_OK, file_write(path, buf_str(&text), NULL));
+    buf_free(&text);
+    return path;
+}
+
+static void gains_are_told_apart(void **state)
+{
+    static const struct {
+        enum exam_detail by;
+        const char *family;
+        int level, questions;
+        double single, vote;
+    } rows[] = { { EXAM_BY_FAMILY, "add", 0, 3, 2.25 / 3, 1 },
+                 { EXAM_BY_FAMILY, "gcd", 0, 1, 0.75, 1 },
+                 { EXAM_BY_LEVEL, "add", 1, 2, 1.75 / 2, 1 },
+                 { EXAM_BY_LEVEL, "add", 2, 1, 0.5, 1 },
+                 { EXAM_BY_LEVEL, "gcd", 4, 1, 0.75, 1 } };
+    char *path = record_grouped();
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows);) {
+        struct exam_replay r;
+        struct buf out = { 0 };
+        const struct exam_replay_config config = { .path = path, .seed = 1, .by = rows[i].by };
+        assert_int_equal(ERR_OK, exam_replay(&r, &config, NULL));
+        for (size_t g = 0; g < r.groups_len; g++, i++) {
+            const struct exam_replay_group *of = &r.groups[g];
+            assert_true(i < ARRAY_LEN(rows) && rows[i].by == config.by && str_is(of->family, rows[i].family));
+            assert_int_equal(of->level, rows[i].level);
+            assert_int_equal(of->questions, rows[i].questions);
+            assert_near(rows[i].single, of->single, 0.1);
+            assert_near(rows[i].vote, of->vote, 1e-12);
+            assert_near(of->vote - of->single, of->gain, 1e-12);
+            assert_true(of->interval.low <= of->gain + 1e-12 && of->gain <= of->interval.high + 1e-12);
+        }
+        exam_replay_table(&r, &out);
+        assert_non_null(strstr(out.ptr, rows[i - 1].level ? "| gcd 4 " : "| gcd  "));
+        buf_clear(&out);
+        exam_replay_json(&r, &out);
+        assert_non_null(strstr(out.ptr, "\"groups\""));
+        buf_free(&out);
+        exam_replay_free(&r);
+    }
+    unlink(path);
+    mem_free(path);
+}
+
 #define HEADER                                                                                               \
     "{\"object\":\"thinkd.exam\",\"arguments\":{\"candidates\":[[\"o3\",null]],\"samples\":3,\"questions\":" \
     "1}}\n"
@@ -282,17 +349,25 @@ static const struct {
     { "{\"object\":\"thinkd.exam\",\"arguments\":{\"samples\":3,\"questions\":-1}}\n", ERR_CONFIG, "-1" },
     { HEADER, ERR_CONFIG, "no question has all" },
     { HEADER "not json\n", ERR_FORMAT, "bad.jsonl:2:" },
-    { HEADER "{\"item\":1,\"candidate\":0,\"sample\":0,\"question\":\"q\",\"cluster\":\"0\",\"text\":\"\","
+    { HEADER "{\"item\":1,\"family\":\"f\",\"level\":0,\"candidate\":0,\"sample\":0,\"question\":\"q\","
+             "\"cluster\":\"0\",\"text\":\"\","
              "\"output_tokens\":1}\n",
       ERR_FORMAT, "bad.jsonl:2: This line is no trace" },
-    { HEADER "{\"item\":0,\"candidate\":0,\"sample\":0,\"question\":\"q\",\"cluster\":\"0\",\"text\":7,"
+    { HEADER "{\"item\":0,\"family\":\"f\",\"level\":0,\"candidate\":0,\"sample\":0,\"question\":\"q\","
+             "\"cluster\":\"0\",\"text\":7,"
              "\"output_tokens\":1}\n",
       ERR_FORMAT, "no trace" },
-    { HEADER "{\"item\":0,\"candidate\":0,\"sample\":3,\"question\":\"q\",\"cluster\":\"0\",\"text\":\"\","
+    { HEADER "{\"item\":0,\"family\":\"f\",\"level\":0,\"candidate\":0,\"sample\":3,\"question\":\"q\","
+             "\"cluster\":\"0\",\"text\":\"\","
              "\"output_tokens\":1}\n",
       ERR_FORMAT, "no trace" },
-    { HEADER "{\"item\":0,\"candidate\":0,\"sample\":0,\"question\":\"q\",\"cluster\":\"0\",\"text\":\"\","
+    { HEADER "{\"item\":0,\"family\":\"f\",\"level\":0,\"candidate\":0,\"sample\":0,\"question\":\"q\","
+             "\"cluster\":\"0\",\"text\":\"\","
              "\"output_tokens\":-1}\n",
+      ERR_FORMAT, "no trace" },
+    { HEADER "{\"item\":0,\"family\":\"f\",\"level\":9,\"candidate\":0,\"sample\":0,\"question\":\"q\","
+             "\"cluster\":\"0\",\"text\":\"\","
+             "\"output_tokens\":1}\n",
       ERR_FORMAT, "no trace" },
 };
 
@@ -320,6 +395,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_same_twice),
     cmocka_unit_test(questions_without_all_traces_are_left_out),
     cmocka_unit_test(forms_agree),
+    cmocka_unit_test(gains_are_told_apart),
     cmocka_unit_test(bad_records_are_refused),
 };
 TEST_GROUP(exam_replay, tests)

@@ -175,6 +175,47 @@ static void stops_when_told(void **state)
     exam_report_free(&r);
 }
 
+/* A level is asked the same questions alone, and a family is one however often it is named. */
+static void levels_may_be_chosen(void **state)
+{
+    static const char *const all[] = { "gcd", "add" }, *const some[] = { "gcd:4", "add:2-3", "gcd:2" };
+    static const struct {
+        const char *family;
+        int level;
+        size_t in_all;
+    } rows[] = { { "gcd", 2, 1 },  { "gcd", 4, 3 },  { "gcd", 0, 0 },
+                 { "add", 2, 10 }, { "add", 3, 11 }, { "add", 0, 0 } };
+    struct exam_config c = { .seed = 2, .items = 5, .threads = 1, .families = all, .families_len = 2 };
+    struct exam_report a, b;
+    (void)state;
+    assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &a, NULL), ERR_OK);
+    c.families = some;
+    c.families_len = 3;
+    assert_int_equal(exam_run(&c, (struct exam_asker){ ask_adder, NULL }, &b, NULL), ERR_OK);
+    assert_int_equal(b.parts[0].rows_len, ARRAY_LEN(rows));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct exam_row *row = &b.parts[0].rows[i], *same = &a.parts[0].rows[rows[i].in_all];
+        assert_string_equal(row->family, rows[i].family);
+        assert_int_equal(row->level, rows[i].level);
+        assert_true(row->level == 0 || (row->asked == same->asked && row->right == same->right));
+    }
+    exam_report_free(&a);
+    exam_report_free(&b);
+}
+
+static void refuses_bad_selections(void **state)
+{
+    static const char *const bad[] = { "poetry",  "poetry:1", "gcd:",   "gcd:0", "gcd:9",
+                                       "gcd:5-4", "gcd:1-",   "gcd:-1", "gcd:a", "" };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct exam_selection s;
+        struct err err = { 0 };
+        if (exam_select(&s, bad[i], &err) != ERR_INVALID_VALUE || !err.message[0])
+            fail_msg("%s", bad[i]);
+    }
+}
+
 static void refuses_bad_configs(void **state)
 {
     static const char *const unknown[] = { "poetry" };
@@ -301,10 +342,11 @@ static void json_reads_back(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(counts_and_intervals),  cmocka_unit_test(questions_are_whole),
-    cmocka_unit_test(order_does_not_matter), cmocka_unit_test(failures_are_counted),
-    cmocka_unit_test(stops_when_told),       cmocka_unit_test(refuses_bad_configs),
-    cmocka_unit_test(reads_question_files),  cmocka_unit_test(names_the_bad_line),
-    cmocka_unit_test(table_is_aligned),      cmocka_unit_test(json_reads_back),
+    cmocka_unit_test(counts_and_intervals),   cmocka_unit_test(questions_are_whole),
+    cmocka_unit_test(order_does_not_matter),  cmocka_unit_test(failures_are_counted),
+    cmocka_unit_test(stops_when_told),        cmocka_unit_test(levels_may_be_chosen),
+    cmocka_unit_test(refuses_bad_selections), cmocka_unit_test(refuses_bad_configs),
+    cmocka_unit_test(reads_question_files),   cmocka_unit_test(names_the_bad_line),
+    cmocka_unit_test(table_is_aligned),       cmocka_unit_test(json_reads_back),
 };
 TEST_GROUP(exam_run, tests)
