@@ -365,7 +365,7 @@ bool sequence_put(struct sequence *s, int32_t chosen)
     bool marker = !r.text && !r.ends && s->scan.before.len == 0;
     ids_put(&s->out, id);
     s->output_tokens++;
-    s->thinking_tokens += !ends && (r.thought || r.thinks || marker);
+    s->thinking_tokens += !ends && (r.thought || r.thinks || (marker && !r.bound));
     if (answers && r.text && penalises(&s->params))
         tally_put(&s->tally, id);
     s->text_stage = s->stage;
