@@ -188,13 +188,13 @@ bool ask_words(const struct exam_case *c, struct exam_text *t, bool withheld, st
 }
 
 /* A case that belongs to the other split. Where cases are few, any will do for the exam, whose wording is then a
- * withheld one; training leaves out those of the exam all the same, for another level may hold them out. Families
- * without numbers have the key 0. */
-static bool wrong_split(const struct exam_case *c, enum exam_split split)
+ * withheld one, but no more often than others are found, so that kinds with few and with many come as they do in training; training
+ * leaves out those of the exam all the same, for another level may hold them out. Families without numbers have the key 0. */
+static bool wrong_split(const struct exam_case *c, enum exam_split split, struct rng *rng)
 {
     bool exam = c->key % HELD_OUT_ONE_IN == 0;
     if (c->few)
-        return split == EXAM_TRAIN && exam && c->key != 0;
+        return split == EXAM_TRAIN ? exam && c->key != 0 : rng_below(rng, HELD_OUT_ONE_IN) > 0;
     return exam != (split == EXAM_HELD_OUT);
 }
 
@@ -205,7 +205,7 @@ static void draw_split(const struct exam_family *f, int level, enum exam_split s
         memset(c, 0, offsetof(struct exam_case, own));
         c->level = level;
         f->draw(rng, level, c);
-    } while (wrong_split(c, split));
+    } while (wrong_split(c, split, rng));
 }
 
 void text_earlier(struct exam_text *t, bool tool)
