@@ -5,7 +5,8 @@
  * the token that they know as "go on" (arXiv 2501.19393, 2506.11274). So the marker by which the model ends its thought is
  * not taken; the continue text comes in its place, token by token, as if the model had written it, and the thought goes on
  * until it is ended again. One look is worth its tokens, several hardly are, and a thought that has looked at itself
- * needs none: it is left alone when it has said one of the request's words.
+ * needs none: it is left alone when it has said one of the request's words. So is one that is so short that it has
+ * worked nothing out: "A question about me." sent back, the bundled model said half as often what it is.
  *
  * Everything here follows from the tokens, so a sequence that goes on from its past decides as it did.
  *
@@ -33,7 +34,8 @@ bool again_wants(const struct sequence *s, int32_t id)
     const struct spelling *p = &s->spelling;
     if (s->again.left == 0 || s->again.never || s->forcing || !sequence_thinks(s) || id != p->markers[0])
         return false;
-    return s->thinking_tokens + (int64_t)p->n_again + CONTINUE_TOKENS_MIN <= s->think_max;
+    return s->thinking_tokens >= CONTINUE_THOUGHT_MIN &&
+           s->thinking_tokens + (int64_t)p->n_again + CONTINUE_TOKENS_MIN <= s->think_max;
 }
 
 /* Where word stands at the beginning of one, text[0] being the byte before it. */

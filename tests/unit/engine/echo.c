@@ -99,27 +99,29 @@ static void closing_is_exact(void **state)
     assert_int_equal(s->thinking_tokens, 2);
 }
 
-/* "/again three four": 3 words of 4 tokens each, the markers around them, " 2" and the token before it. */
+#define MORE " five six seven eight nine"
+
+/* "/again three four" and MORE: 8 words of 4 tokens each, the markers around them, " 2" and the token before it. */
 static void thoughts_are_sent_back(void **state)
 {
+    enum { WORDS = 8, THOUGHT = 4 * WORDS };
     static const char *const words[] = { "check", "wait", NULL };
-    static const char thought[] = "Word 1 is \"/again\".\nWord 2 is \"three\".\nWord 3 is \"four\".\n";
     static const struct {
         const char *message;
         int continues, sent;
         int64_t think_max;
     } cases[] = {
-        { "/again three four", 0, 0, -1 },
-        { "/again three four", 1, 1, -1 },
-        { "/again three four", 3, 3, -1 },
-        { "/again three four", 1, 1, 13 + 2 + 16 },
-        { "/again three four", 1, 0, 12 + 2 + 16 },
-        { "/again three four", 2, 1, 13 + 2 + 16 },
-        { "once three four", 2, 0, -1 },
-        { "/again Check four", 1, 0, -1 },
-        { "/again three wait", 1, 0, -1 },
-        { "/again re-check four", 1, 0, -1 },
-        { "/again recheck four", 1, 1, -1 },
+        { "/again three four" MORE, 0, 0, -1 },
+        { "/again three four" MORE, 1, 1, -1 },
+        { "/again three four" MORE, 3, 3, -1 },
+        { "/again three four" MORE, 1, 1, THOUGHT + 1 + 2 + 16 },
+        { "/again three four" MORE, 1, 0, THOUGHT + 2 + 16 },
+        { "/again three four" MORE, 2, 1, THOUGHT + 1 + 2 + 16 },
+        { "once three four" MORE, 2, 0, -1 },
+        { "/again Check four" MORE, 1, 0, -1 },
+        { "/again three wait" MORE, 1, 0, -1 },
+        { "/again re-check four" MORE, 1, 0, -1 },
+        { "/again recheck four" MORE, 1, 1, -1 },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct engine_params p = collect_params(1000);
@@ -127,19 +129,26 @@ static void thoughts_are_sent_back(void **state)
         p.continue_unless = words;
         p.think_tokens_max = cases[i].think_max;
         const struct collected *s = collect_run(*state, 100 + i, cases[i].message, true, &p);
-        int64_t answer = str_starts(str_from(cases[i].message), STR("/again")) ? 2 : 3;
-        if (s->thinking_tokens != 2 + 12 + 2 * cases[i].sent)
+        int64_t answer = str_starts(str_from(cases[i].message), STR("/again")) ? WORDS - 1 : WORDS;
+        if (s->thinking_tokens != 2 + THOUGHT + 2 * cases[i].sent)
             fail_msg("case %zu: %d tokens", i, (int)s->thinking_tokens);
         assert_int_equal(s->thinking_tokens + answer + 1, s->output_tokens);
         assert_int_equal(s->finish, FINISH_STOP);
         assert_false(s->closed_by_budget);
         if (i == 2) {
-            char want[128];
-            snprintf(want, sizeof want, "%s 2 2 2", thought);
-            assert_string_equal(want, collect_text(&s->thought));
-            assert_string_equal("three four", collect_text(&s->answer));
+            assert_true(str_ends(buf_str(&s->thought), STR("Word 8 is \"nine\".\n 2 2 2")));
+            assert_string_equal("three four" MORE, collect_text(&s->answer));
         }
     }
+}
+
+/* Seven words are too few to be looked at again. */
+static void short_thoughts_are_left_alone(void **state)
+{
+    struct engine_params p = collect_params(1000);
+    p.continues = 1;
+    const struct collected *s = collect_run(*state, 1, "/again two three four five six seven", true, &p);
+    assert_int_equal(s->thinking_tokens, 2 + 4 * 7);
 }
 
 static void thinking_leaves_room(void **state)
@@ -661,6 +670,7 @@ static const struct CMUnitTest tests[] = {
     ON_ECHO(budgets_bind),
     ON_ECHO(closing_is_exact),
     ON_ECHO(thoughts_are_sent_back),
+    ON_ECHO(short_thoughts_are_left_alone),
     ON_ECHO(thinking_leaves_room),
     cmocka_unit_test(context_end_binds),
     ON_ECHO(length_cuts),
