@@ -53,6 +53,8 @@ static void names_and_aliases_find_their_row(void **state)
         assert_string_equal(rows[i].tier ? rows[i].tier : "none", t ? t->name : "none");
     }
     const struct tier *pro = config_tier(&c, STR("o3-pro"));
+    assert_int_equal(TRIAL_ON, pro->check);
+    assert_int_equal(TRIAL_SHADOW, pro->prune);
     assert_int_equal(ENDPOINT_RESPONSES, pro->endpoints);
     assert_int_equal(EFFORT_HIGH, pro->default_effort);
     assert_int_equal(20000, pro->price_in);
