@@ -52,8 +52,9 @@ struct mixture {
     int level;                        /* of family; 0: any */
     bool effort_given;
     enum exam_effort effort;
-    unsigned factors[64][EXAM_LEVELS_MAX]; /* percent, by exam_family_at's order: see mixture_read_factors */
+    /* Where factored (mixture_read_factors): percent, by exam_family_at's order, and what they make of the table's weights. */
     bool factored;
+    unsigned factors[64][EXAM_LEVELS_MAX], weights[64];
     const struct exam_book *book; /* problems that people wrote, or NULL */
     uint64_t book_permille;       /* of the problems drawn */
 };

@@ -110,8 +110,8 @@ static unsigned level_weight(const struct mixture *m, const struct mix *row, con
 }
 
 /* Factors move a family's share by what they do to its levels: one whose levels are all asked half as much is drawn
- * half as often. */
-static unsigned family_weight(const struct mixture *m, const struct mix *row)
+ * half as often. In percent of the table's weight. */
+static unsigned factored_weight(const struct mixture *m, const struct mix *row)
 {
     const struct exam_family *f = exam_family_find(str_from(row->family));
     unsigned plain = 0, weighed = 0;
@@ -120,6 +120,11 @@ static unsigned family_weight(const struct mixture *m, const struct mix *row)
         weighed += level_weight(m, row, f, level);
     }
     return row->weight * weighed / plain;
+}
+
+static unsigned family_weight(const struct mixture *m, size_t row)
+{
+    return m->factored ? m->weights[row] : 100 * mixes[row].weight;
 }
 
 static enum err_code read_factor(struct mixture *m, struct str line, struct err *err)
@@ -156,7 +161,7 @@ enum err_code mixture_read_factors(struct mixture *m, const char *path, struct e
     }
     unsigned total = 0;
     for (size_t i = 0; i < ARRAY_LEN(mixes); i++)
-        total += family_weight(m, &mixes[i]);
+        total += m->weights[i] = factored_weight(m, &mixes[i]);
     if (!code && total == 0)
         code = err_set(err, ERR_FORMAT, NULL, "\"%s\" turns every level off.", path);
     buf_free(&bytes);
@@ -195,13 +200,13 @@ static int pick_level(struct rng *rng, const struct mixture *m, const struct mix
 
 static const struct mix *pick_mix(struct rng *rng, const struct mixture *m)
 {
-    unsigned weights[ARRAY_LEN(mixes)], total = 0;
+    unsigned total = 0;
     for (size_t i = 0; i < ARRAY_LEN(mixes); i++)
-        total += weights[i] = family_weight(m, &mixes[i]);
+        total += family_weight(m, i);
     uint64_t at = rng_below(rng, total);
     size_t i = 0;
-    while (at >= weights[i])
-        at -= weights[i++];
+    while (at >= family_weight(m, i))
+        at -= family_weight(m, i++);
     return &mixes[i];
 }
 

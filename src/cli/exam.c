@@ -193,15 +193,14 @@ enum err_code cli_detail(const struct config *cfg, enum exam_detail *out, struct
     return ERR_OK;
 }
 
-static enum err_code check_options(const struct config *cfg, struct err *err)
+static enum err_code check_options(const struct config *cfg, enum exam_detail *detail, struct err *err)
 {
     if (cfg->file && cfg->families.len)
         return err_set(err, ERR_CONFIG, "families", "--families: a --file has none; leave one of them out.");
     if (cfg->record && !cfg->state)
         return err_set(err, ERR_CONFIG, "record",
                        "--record: traces are kept in a file: name it with --state.");
-    enum exam_detail detail;
-    if (cli_detail(cfg, &detail, err))
+    if (cli_detail(cfg, detail, err))
         return ERR_CONFIG;
     for (size_t i = 0; i < cfg->efforts.len; i++) {
         enum effort effort;
@@ -356,12 +355,9 @@ static void put_remarks(struct buf *out, const struct exam_report *report)
                    report->first_error.message);
 }
 
-static void print_report(const struct config *cfg, const struct exam_report *report)
+static void print_report(const struct config *cfg, enum exam_detail detail, const struct exam_report *report)
 {
     struct buf out = { 0 };
-    enum exam_detail detail;
-    struct err err;
-    (void)cli_detail(cfg, &detail, &err); /* which was checked before anything was asked */
     if (cfg->json)
         exam_report_json(report, &out);
     else
@@ -388,13 +384,14 @@ int exam_command(const struct config *cfg)
     struct err err = { 0 };
     struct asking a = { .cfg = cfg };
     struct exam_report report = { 0 };
-    enum err_code code = check_options(cfg, &err);
+    enum exam_detail detail;
+    enum err_code code = check_options(cfg, &detail, &err);
     if (!code)
         code = open_asking(&a, &err);
     if (!code)
         code = run(&a, &report, &err);
     if (!code) {
-        print_report(cfg, &report);
+        print_report(cfg, detail, &report);
         code = write_form(cfg->csv, &report, exam_report_csv, &err);
     }
     if (!code)

@@ -2,8 +2,8 @@
  * bind.c - a grammar's hold on the visible answer of one sequence.
  *
  * A matcher follows the answer's tokens. It holds from the first token of the answer, however the thought was closed, and
- * never a thought, nor the head of a message but with a grammar that begins with one; step.c picks from what it allows. Three kinds of token stand outside of
- * its text: what ends the turn, which is allowed where the text may end; the marker by which a model that may still
+ * never a thought, nor the head of a message but with a grammar that begins with one; step.c picks from what it allows.
+ * Three kinds of token stand outside of its text: what ends the turn, which is allowed where the text may end; the marker by which a model that may still
  * think begins to; and one blank between a thought and its answer, since models write one there and nobody is shown it.
  *
  * Forced text. What must come next whatever the model says is put without asking it, as the tokens that the model's own
@@ -265,14 +265,12 @@ void bind_start(struct sequence *s)
         matcher_open(&b->refusal, s->spelling.refusal, s->spelling.vocab);
     b->look_at = left_of(s);
     b->close_known = closing_of(s, b->matcher, left_of(s), &b->close);
-    if (!s->heads && bind_holds(s) && reply_scan_opening(&s->scan) < 0 && !b->refusal)
-        bind_begin(s);
 }
 
 void bind_begin(struct sequence *s)
 {
-    if (s->spelling.vocab)
-        look_ahead(s);
+    if (bind_holds(s) && reply_scan_opening(&s->scan) < 0 && s->spelling.vocab && !s->bind.refusal)
+        look_ahead(s); /* nothing can come before its text, or in its place */
 }
 
 int64_t bind_room(const struct sequence *s)

@@ -144,10 +144,9 @@ struct engine_bias {
     float bias; /* finite */
 };
 
-#define CONTINUE_TOKENS_MIN 16 /* a look at anything takes as many */
-#define CONTINUE_THOUGHT_MIN                                                                                 \
-    32 /* what is shorter says what to do and works nothing out: there is nothing to look at */
-#define CONTINUE_WORD_MAX 16
+#define CONTINUE_TOKENS_MIN  16 /* a look at anything takes as many */
+#define CONTINUE_THOUGHT_MIN 32 /* what is shorter has worked nothing out */
+#define CONTINUE_WORD_MAX    16
 
 /* How one sequence is to be generated. Strings, biases and past are copied at submission. */
 struct engine_params {
@@ -182,8 +181,8 @@ struct engine_params {
     /* How often a thought that the model itself ends is sent back: in place of the marker that ends it stands the model's text
      * for that (thinkd.thinking.continue_text), forced, counted and shown as a part of the thought like the closing
      * text. Not where the model has no such text, where the thought has fewer than CONTINUE_THOUGHT_MIN tokens or fewer than
-     * CONTINUE_TOKENS_MIN of its bound would be left behind it, or where the thought has said one of the words already, at the beginning of a word
-     * of its own, capitals or not. Words are ASCII, in lower case and static; NULL behind the last. */
+     * CONTINUE_TOKENS_MIN of its bound would be left behind it, or where the thought has said one of the words already, at the
+     * beginning of a word of its own, capitals or not. Words are ASCII, in lower case and static; NULL behind the last. */
     int continues;
     const char *const *continue_unless; /* NULL: no words */
     int64_t

@@ -143,8 +143,7 @@ struct spelling {
     size_t n_markers;
     const int32_t *again; /* [n_again] what sends a thought back in place of them; 0: nothing does */
     size_t n_again;
-    const int32_t
-        *opening; /* [n_opening] what begins a thought where messages have heads; 0: they have none */
+    const int32_t *opening; /* [n_opening] what begins a thought where messages have heads; 0: none have */
     size_t n_opening, n_to_head; /* the first so many markers lead to a head */
     /* For a grammar. */
     struct grammar_vocab *vocab; /* NULL: it goes by the bytes of put */
@@ -177,7 +176,7 @@ struct binding {
 };
 void bind_start(struct sequence *s); /* tokens_max and spelling are known */
 void bind_free(struct sequence *s);  /* lets go of the grammar, too */
-/* The answer begins with the next token: nothing can come before its text. */
+/* Behind that, once it is known what is forced first: a text that begins with the next token may be forced itself. */
 void bind_begin(struct sequence *s);
 /* What a refusal may be that begins so; ERR_FORMAT: none can be told from JSON by that. */
 enum err_code bind_open_refusal(struct grammar **out, struct str opening, struct err *err);

@@ -201,7 +201,6 @@ static void local_start(struct engine *e, struct sequence *s)
 {
     struct local *l = e->local;
     const struct ids *markers = reply_closing(l->format.reply), *opening = reply_opening(l->format.reply);
-    bool heads = s->params.grammar && grammar_has_heads(s->params.grammar);
     if (s->params.grammar && !l->vocab)
         grammar_vocab_open(&l->vocab, l->format.tokenizer);
     struct spelling spelling = { .ctx = l,
@@ -219,8 +218,8 @@ static void local_start(struct engine *e, struct sequence *s)
         spelling.closing = l->closing.ptr;
         spelling.n_closing = l->closing.len;
         spelling.markers = markers->ptr;
+        spelling.n_markers = markers->len;
         spelling.n_to_head = reply_closing_to_head(l->format.reply);
-        spelling.n_markers = heads ? spelling.n_to_head : markers->len;
         spelling.again = l->again.ptr;
         spelling.n_again = l->again.len;
         spelling.opening = opening->ptr;

@@ -161,8 +161,6 @@ static void begin_at_head(struct sequence *s)
         force(s, opening_at(p), opening_at(p) + p->n_opening);
     } else {
         force(s, p->n_closing + p->n_to_head, again_at(p));
-        if (s->heads)
-            bind_begin(s);
     }
 }
 
@@ -183,13 +181,15 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
         s->scan.part = REPLY_TEXT;
     s->detok.started = s->prompt->raw; /* it goes on in the middle of a text: a blank in front is one */
     s->heads = p->grammar && spelling->n_opening && grammar_has_heads(p->grammar);
+    if (s->heads) /* what is behind those is the grammar's */
+        s->spelling.n_markers = spelling->n_to_head;
     bind_start(s);
 
     /* Of the room for thinking the markers take theirs; the sentence is worth its tokens only where at
      * least as many are left to think with. */
     int64_t shortest = bind_room(s),
             answer = shortest > p->answer_tokens_min ? shortest : p->answer_tokens_min;
-    int64_t room = s->tokens_max - answer - (int64_t)spelling->n_markers;
+    int64_t room = s->tokens_max - answer - (int64_t)s->spelling.n_markers;
     if (room < 0)
         room = 0;
     int64_t sentence = (int64_t)spelling->n_closing;
@@ -201,6 +201,7 @@ void sequence_start(struct sequence *s, const struct spelling *spelling, const s
     again_start(s);
     if (p->grammar && spelling->n_opening)
         begin_at_head(s);
+    bind_begin(s);
     enter(s, sequence_thinks(s) ? ENGINE_THINKING : ENGINE_ANSWER);
     close_if_full(s);
 }

@@ -8,10 +8,10 @@
  * A quarter of the training traces at high and xhigh go wrong once. Two in three of them write one line wrong,
  * say "wait" and write it right. The others miss the slip: the derivation ends wrong, the check (at xhigh the second
  * derivation) does not agree, "wait" follows and the work is done again. At xhigh one in four of the rest has a second
- * derivation that ends wrong: a model that never saw one believes whatever it wrote last. For the same reason the first answer
- * stands behind the second where they are compared: a small model takes up the nearest one. A tenth of the shorter traces come with such
- * a missed slip beside them, for the training of the continue token: flawed is the working, mended what the recheck
- * finds and does.
+ * derivation that ends wrong: a model that never saw one believes whatever it wrote last. For the same reason the first
+ * answer stands behind the second where they are compared: a small model takes up the nearest one. A tenth of the shorter
+ * traces come with such a missed slip beside them, for the training of the continue token: flawed is the working, mended
+ * what the recheck finds and does.
  *
  * Where a slip falls is drawn among the lines there are: the case is solved once to count them, then again from the
  * same random state. Only families that allow it (routes) are solved more than once.

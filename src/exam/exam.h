@@ -189,6 +189,9 @@ struct exam_candidate {
     const char *model;
     const char *effort; /* NULL: the model's own */
 };
+#define EXAM_CANDIDATES_MAX 16
+#define EXAM_SAMPLES_MAX    64
+
 /* What an exam asks of a family. */
 struct exam_selection {
     const struct exam_family *family;
@@ -196,9 +199,6 @@ struct exam_selection {
 };
 /* "gcd", "gcd:4" or "gcd:2-5". ERR_INVALID_VALUE: there is no such family, or it has no such levels. */
 enum err_code exam_select(struct exam_selection *out, const char *text, struct err *err);
-
-#define EXAM_CANDIDATES_MAX 16
-#define EXAM_SAMPLES_MAX    64
 
 struct exam_config {
     uint64_t seed;

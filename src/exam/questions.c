@@ -170,13 +170,13 @@ enum err_code exam_select(struct exam_selection *out, const char *text, struct e
 
 /* A family that is named several times is asked once, of all the levels that were named. */
 static void add_selected(struct exam_paper *paper, const struct exam_config *config,
-                         const struct exam_selection *all, size_t at)
+                         const struct exam_selection *all, size_t n, size_t at)
 {
     bool wanted[EXAM_LEVELS_MAX] = { 0 };
     for (size_t i = 0; i < at; i++)
         if (all[i].family == all[at].family)
             return;
-    for (size_t i = at; i < config->families_len; i++)
+    for (size_t i = at; i < n; i++)
         for (int level = all[i].first; all[i].family == all[at].family && level <= all[i].last; level++)
             wanted[level - 1] = true;
     add_levels(paper, config, all[at].family, wanted);
@@ -184,12 +184,14 @@ static void add_selected(struct exam_paper *paper, const struct exam_config *con
 
 static enum err_code add_families(struct exam_paper *paper, const struct exam_config *config, struct err *err)
 {
-    struct exam_selection *all = mem_array(config->families_len, sizeof *all);
+    size_t n = config->families_len ? config->families_len : exam_family_count();
+    struct exam_selection *all = mem_array(n, sizeof *all);
     enum err_code code = ERR_OK;
-    for (size_t i = 0; !code && i < config->families_len; i++)
-        code = exam_select(&all[i], config->families[i], err);
-    for (size_t i = 0; !code && i < config->families_len; i++)
-        add_selected(paper, config, all, i);
+    for (size_t i = 0; !code && i < n; i++)
+        code = exam_select(
+            &all[i], config->families_len ? config->families[i] : exam_family_name(exam_family_at(i)), err);
+    for (size_t i = 0; !code && i < n; i++)
+        add_selected(paper, config, all, n, i);
     mem_free(all);
     return code;
 }
@@ -197,15 +199,7 @@ static enum err_code add_families(struct exam_paper *paper, const struct exam_co
 enum err_code exam_paper_open(struct exam_paper *paper, const struct exam_config *config, struct err *err)
 {
     memset(paper, 0, sizeof *paper);
-    if (config->file)
-        return add_file(paper, config, err);
-    if (config->families_len)
-        return add_families(paper, config, err);
-    for (size_t i = 0; i < exam_family_count(); i++) {
-        static const bool every[EXAM_LEVELS_MAX] = { true, true, true, true, true, true, true, true };
-        add_levels(paper, config, exam_family_at(i), every);
-    }
-    return ERR_OK;
+    return config->file ? add_file(paper, config, err) : add_families(paper, config, err);
 }
 
 void exam_paper_close(struct exam_paper *paper)

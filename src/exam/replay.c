@@ -450,7 +450,8 @@ static void replay_all(struct exam_replay *r, const struct traces *t, const stru
                           .values = mem_array(t->questions, sizeof *f.values),
                           .sums = mem_array(t->questions, sizeof *f.sums) };
     r->rows = mem_array(t->candidates_len * r->policies_len, sizeof *r->rows);
-    r->groups = mem_array(t->candidates_len * t->questions, sizeof *r->groups);
+    if (config->by != EXAM_BY_NOTHING)
+        r->groups = mem_array(t->candidates_len * t->questions, sizeof *r->groups);
     for (f.candidate = 0; f.candidate < t->candidates_len; f.candidate++)
         replay_candidate(r, t, &f, config);
     mem_free(f.sums);

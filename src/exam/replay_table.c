@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* "maj@16", or with its candidate where there are several: "o3 high: maj@16". */
+/* "o3 high: " before what is said of it, where there are several. */
 static void put_candidate(struct buf *out, const struct exam_replay *r, size_t candidate)
 {
     const struct exam_candidate *c = &r->candidates[candidate];
@@ -16,6 +16,7 @@ static void put_candidate(struct buf *out, const struct exam_replay *r, size_t c
                    c->effort ? c->effort : "");
 }
 
+/* "maj@16", or with its candidate "o3 high: maj@16". */
 static void put_name(struct buf *out, const struct exam_replay *r, const struct exam_replay_row *row)
 {
     put_candidate(out, r, row->candidate);

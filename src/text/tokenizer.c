@@ -148,15 +148,11 @@ static void collect_specials(struct tokenizer *t)
     specials_sort(&t->specials);
 }
 
-static bool has(const struct tokenizer *t, const char *text)
-{
-    return str_index_find(&t->by_text, str_from(text)) != NO_TOKEN;
-}
-
 /* Harmony ends each message with <|end|>, and a turn with one of two others. */
 static bool ends_messages(const struct tokenizer *t, const char *text)
 {
-    return strcmp(text, "<|end|>") == 0 && has(t, "<|return|>") && has(t, "<|call|>");
+    return strcmp(text, "<|end|>") == 0 && tokenizer_find(t, STR("<|return|>")) != NO_TOKEN &&
+           tokenizer_find(t, STR("<|call|>")) != NO_TOKEN;
 }
 
 static void mark_ends(struct tokenizer *t)

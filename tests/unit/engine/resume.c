@@ -155,13 +155,8 @@ static const struct {
     bool ignore_eos;
 } echo_cases[] = {
     { "/again look at it with both your eyes", true, 100, -1, 0, { 0 }, false },
-    { "/again look at it with both your eyes",
-      true,
-      100,
-      52,
-      10,
-      { 0 },
-      false }, /* as often as the bound allows */
+    /* as often as the bound allows */
+    { "/again look at it with both your eyes", true, 100, 52, 10, { 0 }, false },
     { "repeat what I said to you", true, 100, -1, 0, { 0 }, false },
     { "repeat what I said to you", true, 30, -1, 10, { 0 }, false }, /* no room for the sentence */
     { "repeat what I said to you", true, 100, 9, 0, { 0 }, false },

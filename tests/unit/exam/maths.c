@@ -319,10 +319,10 @@ static bool starts_with_any(struct str line, const char *const *words)
 /* "A and B: same", or "A and B: not the same". */
 static bool true_sameness(struct str line, size_t colon)
 {
-    size_t and = str_find(line, STR(" and "));
-    assert_true(and != SIZE_MAX && and < colon);
-    return str_eq(before(line, and), str_slice(line, and+strlen(" and "), colon)) ==
-           str_ends(line, STR(": same"));
+    const struct str gap = STR(" and ");
+    size_t at = str_find(line, gap);
+    assert_true(at != SIZE_MAX && at < colon);
+    return str_eq(before(line, at), str_slice(line, at + gap.len, colon)) == str_ends(line, STR(": same"));
 }
 
 static bool true_line(const struct exam_problem *p, struct str line, const struct meaning *m, bool waits)

@@ -442,7 +442,6 @@ static void held_out_never_leaks(void **state)
     mem_free(seen);
 }
 
-/* a+b and b+a are one case: an order cannot carry an exam case into training. */
 /* One of the six kinds of this family has few cases, all of which may be asked; it is one of six all the same. */
 static void kinds_have_their_share(void **state)
 {
@@ -460,6 +459,7 @@ static void kinds_have_their_share(void **state)
     exam_problem_free(&p);
 }
 
+/* a+b and b+a are one case: an order cannot carry an exam case into training. */
 static void keys_ignore_order(void **state)
 {
     static const char *const names[] = { "add", "mul", "gcd" };

@@ -68,24 +68,31 @@ static void check_scan(const struct calls *c, const char *text, const char *log)
     }
 }
 
-static void check_case(const struct calls *c, struct grammar *g, const struct case_calls *k)
+/* shown: what a reader has of text; log NULL: refused, as above. */
+static void check_text(const struct calls *c, struct grammar *g, const char *form, const char *text,
+                       const char *shown, const char *log)
 {
     struct matcher *m;
-    size_t len = strlen(k->text);
+    size_t len = strlen(text);
     matcher_open(&m, g, NULL);
-    size_t taken = matcher_put(m, str_from(k->text));
-    if (taken != (k->log ? len : len - 1))
-        fail_msg("%s: %s: %zu of %zu bytes", k->form, k->text, taken, len);
-    if (k->log && !matcher_may_end(m))
-        fail_msg("%s: %s may not end", k->form, k->text);
+    size_t taken = matcher_put(m, str_from(text));
+    if (taken != (log ? len : len - 1))
+        fail_msg("%s: %s: %zu of %zu bytes", form, text, taken, len);
+    if (log && !matcher_may_end(m))
+        fail_msg("%s: %s may not end", form, text);
     matcher_close(m);
-    if (k->log)
-        check_scan(c, k->text, k->log);
+    if (log)
+        check_scan(c, shown, log);
+}
+
+static void check_case(const struct calls *c, struct grammar *g, const struct case_calls *k)
+{
+    check_text(c, g, k->form, k->text, k->text, k->log);
 }
 
 /* Of messages with heads a reader is shown less than the grammar has: their bodies, and a call's head with its role before it. */
 static const struct {
-    const char *text, *shown, *log; /* shown NULL: refused */
+    const char *text, *shown, *log;
 } messages[] = {
     { "<|channel|>final<|message|>it is <|channel|> \"so\" ", "it is <|channel|> \"so\" ",
       "it is <|channel|> \"so\" " },
@@ -184,20 +191,8 @@ static void messages_have_heads(void **state)
     struct calls *c;
     struct grammar *g = open_calls(&c, tools, &o);
     assert_true(grammar_has_heads(g));
-    for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
-        struct matcher *m;
-        struct str text = str_from(messages[i].text);
-        matcher_open(&m, g, NULL);
-        bool end = matcher_put(m, text) == text.len && matcher_may_end(m);
-        size_t want = text.len - (messages[i].shown ? 0 : 1);
-        matcher_close(m);
-        matcher_open(&m, g, NULL);
-        if (matcher_put(m, text) != want || end != (messages[i].shown != NULL))
-            fail_msg("%s", messages[i].text);
-        matcher_close(m);
-        if (messages[i].shown)
-            check_scan(c, messages[i].shown, messages[i].log);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(messages); i++)
+        check_text(c, g, "harmony", messages[i].text, messages[i].shown, messages[i].log);
     grammar_unref(g);
     calls_unref(c);
     json_decref(tools);
