@@ -213,7 +213,7 @@ static const struct mix *pick_mix(struct rng *rng, const struct mixture *m)
 /* medium is what most requests use; the long traces of xhigh take as many documents to be learned at all. */
 static enum exam_effort pick_effort(struct rng *rng)
 {
-    static const unsigned weights[EXAM_EFFORTS] = { 18, 42, 24, 16 };
+    static const unsigned weights[EXAM_EFFORTS] = { 18, 40, 20, 22 };
     uint64_t at = rng_below(rng, 100);
     int e = 0;
     while (at >= weights[e])

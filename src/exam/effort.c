@@ -3,15 +3,15 @@
  *
  *     low, medium   one derivation (compact or in full: see steps.c)
  *     high          the derivation and its check by another route
- *     xhigh         two derivations by different routes, both answers side by side, and the check
+ *     xhigh         what high writes, its answer in a line ("again: 42"), a derivation by another route, and both answers
+ *                   side by side; where they differ "wait" and the work is done again
  *
  * A quarter of the training traces at high and xhigh go wrong once. Two in three of them write one line wrong,
- * say "wait" and write it right. The others miss the slip: the derivation ends wrong, the check (at xhigh the second
- * derivation) does not agree, "wait" follows and the work is done again. At xhigh one in four of the rest has a second
- * derivation that ends wrong: a model that never saw one believes whatever it wrote last. For the same reason the first
- * answer stands behind the second where they are compared: a small model takes up the nearest one. A tenth of the shorter
- * traces come with such a missed slip beside them, for the training of the continue token: flawed is the working, mended
- * what the recheck finds and does.
+ * say "wait" and write it right. The others miss the slip: the derivation ends wrong, the check does not agree, "wait"
+ * follows and the work is done again. At xhigh half of the rest has a second derivation that ends wrong: a model that never
+ * saw one believes whatever it wrote last. The first answer stands in a line of its own because a small model does not find
+ * it at the end of a derivation of any form. A tenth of the shorter traces come with such a missed slip beside them, for the
+ * training of the continue token: flawed is the working, mended what the recheck finds and does.
  *
  * Where a slip falls is drawn among the lines there are: the case is solved once to count them, then again from the
  * same random state. Only families that allow it (routes) are solved more than once.
@@ -20,7 +20,7 @@
 
 #define SLIP_ONE_IN   4
 #define MISS_ONE_IN   3  /* of the slips */
-#define SECOND_ONE_IN 4  /* of the others of xhigh */
+#define SECOND_ONE_IN 2  /* of the others of xhigh */
 #define FLAWED_ONE_IN 10 /* of the traces of low and medium */
 
 struct derivation {
@@ -69,7 +69,7 @@ static bool disagrees(const struct derivation *d)
     return d->recheck.len > 0 && !str_ends(buf_str(&d->recheck), STR("\nok\n"));
 }
 
-/* A derivation whose last line is wrong, and found wrong: by its recheck, or for xhigh by its answer. */
+/* A derivation whose last line is wrong, and that does not see it. */
 static bool derive_missed(const struct exam_family *f, const struct exam_case *c, const struct exam_text *t,
                           struct derivation *d, int route, const struct derivation *right,
                           const struct rng *before)
@@ -78,60 +78,57 @@ static bool derive_missed(const struct exam_family *f, const struct exam_case *c
         return false;
     *t->rng = *before; /* the same choices, so that the last line is the last one again */
     derive(f, c, t, d, route, (struct slip){ .at = right->lines - 1, .miss = true });
-    if (t->effort == EXAM_XHIGH && f->routes > 1)
-        return !str_eq(buf_str(&d->answer), buf_str(&right->answer));
-    return disagrees(d);
+    return true;
 }
 
 static void put_high(const struct exam_family *f, const struct exam_case *c, struct exam_text *t,
-                     struct derivation *first, bool missed)
+                     const struct derivation *first, bool missed)
 {
-    struct derivation again = { 0 };
     buf_put_str(t->trace, buf_str(&first->trace));
     buf_put_str(t->trace, buf_str(&first->recheck));
     if (missed) {
+        struct derivation again = { 0 };
         derive(f, c, t, &again, 0, no_slip);
         buf_puts(t->trace, "wait\n");
         buf_put_str(t->trace, buf_str(&again.trace));
         buf_put_str(t->trace, buf_str(&again.recheck));
+        derivation_free(&again);
     }
-    derivation_free(&again);
 }
 
-/* The second derivation; with a slip that it misses, if it is to err and can. Whether it ended wrong. */
-static bool derive_second(const struct exam_family *f, const struct exam_case *c, struct exam_text *t,
+/* The second derivation; with a slip that it misses, if it is to err and can. */
+static void derive_second(const struct exam_family *f, const struct exam_case *c, struct exam_text *t,
                           bool err, struct derivation *second)
 {
     struct derivation right = { 0 };
     struct rng before = *t->rng;
     derive(f, c, t, &right, 1, no_slip);
     struct rng after = *t->rng;
-    bool wrong = err && derive_missed(f, c, t, second, 1, &right, &before);
-    *t->rng = after;
-    if (wrong) {
-        derivation_free(&right);
-    } else {
+    if (!err || !derive_missed(f, c, t, second, 1, &right, &before) ||
+        str_eq(buf_str(&second->answer), buf_str(&right.answer))) {
         derivation_free(second);
         *second = right;
+    } else {
+        derivation_free(&right);
     }
-    return wrong;
+    *t->rng = after;
 }
 
-static void put_xhigh(const struct exam_family *f, const struct exam_case *c, struct exam_text *t,
-                      struct derivation *first, bool missed, bool err)
+/* Behind what high writes. t->answer: what that found. */
+static void put_second(const struct exam_family *f, const struct exam_case *c, struct exam_text *t, bool err)
 {
     struct derivation second = { 0 }, third = { 0 };
-    bool differ = derive_second(f, c, t, err, &second) || missed;
-    buf_put_str(t->trace, buf_str(&first->trace));
-    buf_puts(t->trace, "again\n");
+    derive_second(f, c, t, err, &second);
+    bool same = str_eq(buf_str(&second.answer), buf_str(t->answer));
+    buf_printf(t->trace, "again: %.*s\n", STR_ARG(buf_str(t->answer)));
     buf_put_str(t->trace, buf_str(&second.trace));
-    buf_printf(t->trace, "%s and %s: %s\n", second.answer.ptr, first->answer.ptr,
-               differ ? "not the same\nwait" : "same");
-    if (differ) {
+    buf_printf(t->trace, "%.*s and %.*s: %s\n", STR_ARG(buf_str(&second.answer)),
+               STR_ARG(buf_str(t->answer)), same ? "same" : "not the same");
+    if (!same) {
         derive(f, c, t, &third, 0, no_slip);
+        buf_puts(t->trace, "wait\n");
         buf_put_str(t->trace, buf_str(&third.trace));
     }
-    buf_put_str(t->trace, buf_str(t->recheck));
     derivation_free(&second);
     derivation_free(&third);
 }
@@ -140,7 +137,7 @@ static void put_flawed(const struct exam_family *f, const struct exam_case *c, s
                        const struct derivation *right, const struct rng *before, struct exam_problem *p)
 {
     struct derivation d = { 0 }, again = { 0 };
-    if (derive_missed(f, c, t, &d, 0, right, before)) {
+    if (derive_missed(f, c, t, &d, 0, right, before) && disagrees(&d)) {
         derive(f, c, t, &again, 0, no_slip);
         buf_put_str(&p->flawed, buf_str(&d.trace));
         buf_put_str(&p->mended, buf_str(&d.recheck));
@@ -183,7 +180,8 @@ void effort_solve(const struct exam_family *f, const struct exam_case *c, struct
     struct rng before = *t->rng;
     derive(f, c, t, &right, 0, no_slip);
     if (slip && deep && right.lines > 0) {
-        missed = rng_below(t->rng, MISS_ONE_IN) == 0 && derive_missed(f, c, t, &first, 0, &right, &before);
+        missed = rng_below(t->rng, MISS_ONE_IN) == 0 && derive_missed(f, c, t, &first, 0, &right, &before) &&
+                 disagrees(&first);
         if (!missed) {
             int at = (int)rng_below(t->rng, (uint64_t)right.lines);
             *t->rng = before;
@@ -196,10 +194,10 @@ void effort_solve(const struct exam_family *f, const struct exam_case *c, struct
     buf_put_str(t->answer, buf_str(&right.answer));
     if (!deep)
         buf_put_str(t->trace, buf_str(&right.trace));
-    else if (t->effort == EXAM_XHIGH && f->routes > 1)
-        put_xhigh(f, c, t, shown, missed, train && !slip && rng_below(t->rng, SECOND_ONE_IN) == 0);
     else
         put_high(f, c, t, shown, missed);
+    if (t->effort == EXAM_XHIGH && f->routes > 1)
+        put_second(f, c, t, train && !slip && rng_below(t->rng, SECOND_ONE_IN) == 0);
     if (slip && !deep)
         put_flawed(f, c, t, &right, &before, p);
     derivation_free(&right);
