@@ -122,8 +122,8 @@ static void put_second(const struct exam_family *f, const struct exam_case *c, s
     bool same = str_eq(buf_str(&second.answer), buf_str(t->answer));
     buf_printf(t->trace, "again: %.*s\n", STR_ARG(buf_str(t->answer)));
     buf_put_str(t->trace, buf_str(&second.trace));
-    buf_printf(t->trace, "%.*s and %.*s: %s\n", STR_ARG(buf_str(&second.answer)),
-               STR_ARG(buf_str(t->answer)), same ? "same" : "not the same");
+    buf_printf(t->trace, "%.*s and %.*s: %s\n", STR_ARG(buf_str(&second.answer)), STR_ARG(buf_str(t->answer)),
+               same ? "same" : "not the same");
     if (!same) {
         derive(f, c, t, &third, 0, no_slip);
         buf_puts(t->trace, "wait\n");

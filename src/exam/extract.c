@@ -139,13 +139,13 @@ struct entry {
 
 struct record {
     const struct subject *about;
-    char name[48];
+    char name[WORD_MAX];
     struct entry fields[FIELDS_MAX];
     int fields_len; /* asked for; extra ones follow */
     int extra;
-    char words[3][32]; /* of the list */
+    char words[3][WORD_MAX]; /* of the list */
     int words_len;
-    char city[32], names[3][32];
+    char city[WORD_MAX], names[3][WORD_MAX];
     int inner_number, numbers[3], rows_len; /* rows_len 0: none */
     bool inner;
 };
@@ -156,9 +156,16 @@ static void pick_value(struct rng *rng, const char *kind, bool held, char *out, 
 {
     static const char *const mails[] = { "info@example.org", "mail@example.com", "hello@example.net",
                                          "contact@example.org" };
+    char copied[WORD_MAX];
     switch (*kind) {
-    case 'c': snprintf(out, size, "\"%s\"", words_city(rng, held && rng_below(rng, 2))); break;
-    case 'n': snprintf(out, size, "\"%s\"", words_name(rng, held && rng_below(rng, 2))); break;
+    case 'c':
+        snprintf(out, size, "\"%s\"",
+                 words_or_invented(rng, words_city(rng, held && rng_below(rng, 2)), held, copied));
+        break;
+    case 'n':
+        snprintf(out, size, "\"%s\"",
+                 words_or_invented(rng, words_name(rng, held && rng_below(rng, 2)), held, copied));
+        break;
     case 'i': snprintf(out, size, "%d", (int)rng_range(rng, 2, 120)); break;
     case 'y': snprintf(out, size, "%d", (int)rng_range(rng, 1920, 2024)); break;
     case 'p': snprintf(out, size, "%d.%d5", (int)rng_range(rng, 1, 200), (int)rng_range(rng, 0, 9)); break;
@@ -193,6 +200,12 @@ static void draw_fields(struct rng *rng, struct record *r, int count, bool held)
     }
 }
 
+static void put_word(struct rng *rng, const char *word, bool held, char *out)
+{
+    char copied[WORD_MAX];
+    snprintf(out, WORD_MAX, "%s", words_or_invented(rng, word, held, copied));
+}
+
 /* Levels: 1-4 so many fields, 5 and a list, 6 and an object, 7 and rows, 8 all of it. */
 static void make_record(struct rng *rng, struct record *r, int level, bool held)
 {
@@ -203,23 +216,24 @@ static void make_record(struct rng *rng, struct record *r, int level, bool held)
     cast_draw(rng, &k, held && rng_below(rng, 2));
     size_t about = (size_t)rng_below(rng, ARRAY_LEN(subjects));
     r->about = &subjects[about];
-    snprintf(r->name, sizeof r->name, "%s",
+    put_word(rng,
              about == 0   ? k.people[0].name
              : about == 1 ? k.items[0]
-                          : titles[rng_below(rng, ARRAY_LEN(titles))]);
+                          : titles[rng_below(rng, ARRAY_LEN(titles))],
+             held, r->name);
     draw_fields(rng, r, level <= 4 ? level : level <= 6 ? 2 : level == 7 ? 1 : 3, held);
     if (level == 5 || level == 8) {
         r->words_len = (int)rng_range(rng, 2, 3);
-        snprintf(r->words[0], sizeof r->words[0], "%s", k.thing.many);
-        snprintf(r->words[1], sizeof r->words[1], "%s", k.other.many);
-        snprintf(r->words[2], sizeof r->words[2], "%s", k.box.many);
+        put_word(rng, k.thing.many, held, r->words[0]);
+        put_word(rng, k.other.many, held, r->words[1]);
+        put_word(rng, k.box.many, held, r->words[2]);
     }
     r->inner = level == 6 || level == 8;
-    snprintf(r->city, sizeof r->city, "%s", words_city(rng, false));
+    put_word(rng, words_city(rng, false), held, r->city);
     r->inner_number = (int)rng_range(rng, 1, 120);
     r->rows_len = level == 7 ? 2 : level == 8 ? 3 : 0;
     for (int i = 0; i < r->rows_len; i++) {
-        snprintf(r->names[i], sizeof r->names[i], "%s", k.people[i + 1].name);
+        put_word(rng, k.people[i + 1].name, held, r->names[i]);
         r->numbers[i] = (int)rng_range(rng, 1, 15);
     }
 }

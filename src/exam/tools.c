@@ -24,7 +24,7 @@
 struct tool {
     const char *name, *what;
     const char *params[PARAMS_MAX];
-    const char *requests[8];
+    const char *requests[12];
 };
 
 static const struct tool tools[] = {
@@ -34,148 +34,207 @@ static const struct tool tools[] = {
       { "What is the weather in {city}?", "How is the weather in {city} today?", "Is it raining in {city}?",
         "Tell me the weather in {city}.", "What's it like outside in {city}?",
         "Do I need an umbrella in {city}?", "!How warm is it in {city} right now?",
-        "!Weather report for {city}, please." } },
+        "!Weather report for {city}, please.", "Will I get wet in {city}?",
+        "What does the sky look like in {city}?", "How cold is {city} at the moment?",
+        "{city}: sun or rain?" } },
     { "weather",
       "Current weather. The unit is celsius or fahrenheit.",
       { "city:c", "?unit:e=celsius,fahrenheit" },
       { "What is the temperature in {city} in {unit}?", "Give me the weather for {city} in {unit}.",
         "How many degrees {unit} is it in {city}?", "What is the weather in {city}?",
-        "I need the weather of {city}, in {unit}.", "!Tell me how hot {city} is, using {unit}." } },
+        "I need the weather of {city}, in {unit}.", "!Tell me how hot {city} is, using {unit}.",
+        "Is it warm in {city}? Use {unit}.", "What does the thermometer show in {city}, in {unit}?",
+        "How warm or cold is {city}?", "{city}'s weather with degrees {unit}, please." } },
     { "forecast",
       "Weather forecast for some days ahead.",
       { "city:c", "days:i" },
       { "What will the weather be in {city} for the next {days} days?",
         "Give me a {days}-day forecast for {city}.",
         "I travel to {city} for {days} days. What weather can I expect?", "Forecast for {city}, {days} days.",
-        "!How will {city}'s weather develop over {days} days?" } },
+        "!How will {city}'s weather develop over {days} days?", "Will it rain in {city} within {days} days?",
+        "What weather does {city} get in the coming {days} days?",
+        "I plan {days} days in {city}; how will the sky be?",
+        "Tell me about the coming {days} days of weather in {city}." } },
     { "calculator",
       "Evaluates an arithmetic expression.",
       { "expression:x" },
       { "Use the calculator for {expression}.", "Calculate {expression} with the tool.",
         "What is {expression}? Use the calculator.", "Compute {expression} by calling the calculator.",
-        "Please evaluate {expression} with the calculator.", "!Let the calculator work out {expression}." } },
+        "Please evaluate {expression} with the calculator.", "!Let the calculator work out {expression}.",
+        "Put {expression} into the calculator.", "Have {expression} computed by the tool.",
+        "The calculator should tell me {expression}.", "I want the calculator's result of {expression}." } },
     { "calculate",
       "Does arithmetic with an expression.",
       { "expression:x" },
       { "What is {expression}?", "Calculate {expression}.", "Work out {expression}.", "{expression} = ?",
-        "How much is {expression}?", "!I need the value of {expression}." } },
+        "How much is {expression}?", "!I need the value of {expression}.", "Solve {expression}.",
+        "What do I get for {expression}?", "Tell me what {expression} makes.",
+        "Give me the result of {expression}." } },
     { "search",
       "Searches the web.",
       { "query:q" },
       { "Search for {query}.", "Look up {query}.", "Find information about {query}.",
         "Search the web for {query}.", "Google {query} for me.", "What can you find about {query}?",
-        "!Do some research on {query}." } },
+        "!Do some research on {query}.", "See what the web says on {query}.",
+        "Dig up something about {query}.", "I want to read about {query}.", "Is there anything on {query}?",
+        "Inform me about {query} from the web." } },
     { "web_search",
       "Searches the web and returns the best results.",
       { "query:q", "?count:i" },
       { "Find {count} results about {query}.", "Search for {query} and show {count} hits.",
         "Search the web for {query}.", "Give me the top {count} pages on {query}.",
-        "!Bring me {count} links about {query}." } },
+        "!Bring me {count} links about {query}.", "Fetch me {count} articles on {query}.",
+        "I want {count} pages that deal with {query}.", "List {count} sites about {query}.",
+        "What does the web have on {query}?", "Look for {query} and stop after {count}." } },
     { "set_timer",
       "Starts a timer.",
       { "minutes:i" },
       { "Set a timer for {minutes} minutes.", "Start a {minutes}-minute timer.",
         "Wake me in {minutes} minutes.", "Timer, {minutes} minutes.",
-        "Remind me when {minutes} minutes are over.", "!I want to be told after {minutes} minutes." } },
+        "Remind me when {minutes} minutes are over.", "!I want to be told after {minutes} minutes.",
+        "Count down {minutes} minutes.", "Let it ring in {minutes} minutes.",
+        "My tea needs {minutes} minutes.", "Beep in {minutes} minutes." } },
     { "set_alarm",
       "Sets an alarm at a time of day.",
       { "time:t", "?repeat:b" },
       { "Set an alarm for {time}.", "Wake me at {time} {repeat|every day|once}.",
         "I have to get up at {time}.", "Alarm at {time}, {repeat|repeating|not repeating}.",
-        "!Please ring at {time}, {repeat|daily|only once}." } },
+        "!Please ring at {time}, {repeat|daily|only once}.",
+        "Get me out of bed at {time}, {repeat|each morning|this once}.",
+        "The alarm clock should go off at {time}.", "Let me sleep until {time}.",
+        "Make a noise at {time}, {repeat|every morning|one time}." } },
     { "send_message",
       "Sends a text message to a contact.",
       { "to:n", "text:o" },
       { "Send {to} the message \"{text}\".", "Text {to}: {text}", "Write to {to}: {text}",
-        "Tell {to} \"{text}\".", "Message {to} with the text \"{text}\".", "!Let {to} know: \"{text}\"." } },
+        "Tell {to} \"{text}\".", "Message {to} with the text \"{text}\".", "!Let {to} know: \"{text}\".",
+        "Inform {to}: \"{text}\".", "Drop {to} a line: {text}", "{to} should hear \"{text}\" from me.",
+        "Pass \"{text}\" on to {to}.", "Send \"{text}\" to {to}." } },
     { "call_contact",
       "Calls a person by phone.",
       { "name:n" },
       { "Call {name}.", "Phone {name}, please.", "Ring up {name}.", "I want to talk to {name} on the phone.",
-        "Give {name} a call.", "!Dial {name} for me." } },
+        "Give {name} a call.", "!Dial {name} for me.", "Get {name} on the line.", "Connect me with {name}.",
+        "I must speak to {name}.", "Start a call with {name}.", "Can you reach {name} by phone?" } },
     { "convert_currency",
       "Converts money between currencies.",
       { "amount:i", "from:e=USD,EUR,GBP,JPY,CHF", "to:e=INR,CAD,SEK,MXN,BRL" },
       { "Convert {amount} {from} to {to}.", "How much is {amount} {from} in {to}?",
         "Change {amount} {from} into {to}.", "What are {amount} {from} worth in {to}?",
-        "!I have {amount} {from}. What is that in {to}?" } },
+        "!I have {amount} {from}. What is that in {to}?", "I own {amount} {from}; how many {to} is it?",
+        "{amount} {from} in {to}, please.", "What would {amount} {from} be in {to}?",
+        "Exchange {amount} {from} for {to}.", "Tell me the {to} value of {amount} {from}." } },
     { "book_table",
       "Books a table in a restaurant.",
       { "people:i", "time:t", "date:d" },
       { "Book a table for {people} people on {date} at {time}.",
         "Reserve a table for {people} at {time} on {date}.",
         "We are {people} and want to eat on {date} at {time}. Book it.",
-        "!Get us a table: {people} persons, {date}, {time}." } },
+        "!Get us a table: {people} persons, {date}, {time}.",
+        "A table for {people} on {date} at {time}, please.",
+        "On {date} at {time} we are {people} for dinner. Reserve for us.",
+        "{people} guests, {time}, {date}: book it.",
+        "Make a dinner reservation on {date}, {time}, {people} guests.",
+        "Ask the restaurant for {people} seats at {time} on {date}." } },
     { "create_event",
       "Puts an event into the calendar.",
       { "title:o", "date:d", "?time:t" },
       { "Create an event called {title} on {date}.", "Put {title} into my calendar for {date} at {time}.",
         "Schedule {title} on {date} at {time}.", "Add {title} on {date}.",
-        "!Mark {date} at {time} in my calendar with {title}." } },
+        "!Mark {date} at {time} in my calendar with {title}.",
+        "On {date} there is {title}. Keep it in the calendar.", "New appointment: {title}, {date}, {time}.",
+        "Note {title} for {date}.", "Plan {title} at {time} on {date}.",
+        "My calendar needs {title} on {date} at {time}." } },
     { "play_music",
       "Plays music of a kind.",
       { "genre:e=jazz,rock,classical,pop,folk", "?volume:i" },
       { "Play some {genre}.", "Play {genre} at volume {volume}.", "I want to hear {genre}.",
-        "Put on {genre} music, volume {volume}.", "!Let me listen to {genre}." } },
+        "Put on {genre} music, volume {volume}.", "!Let me listen to {genre}.",
+        "Start {genre}, loudness {volume}.", "Some {genre}, please.", "I feel like {genre} music.",
+        "Let's have {genre} at {volume}.", "Turn on {genre}." } },
     { "set_light",
       "Switches a light in a room.",
       { "room:e=kitchen,bedroom,office,hall,bathroom", "on:b", "?level:i" },
       { "Turn {on|on|off} the light in the {room}.", "Switch the {room} light {on|on|off}.",
         "{on|Light|Darken} the {room} with level {level}, light {on|on|off}.",
-        "The light in the {room} should be {on|on|off}.", "!I would like the {room} lamp {on|on|off}." } },
+        "The light in the {room} should be {on|on|off}.", "!I would like the {room} lamp {on|on|off}.",
+        "Make it {on|bright|dark} in the {room}.", "Light in the {room}: {on|on|off}, please.",
+        "The lamp of the {room} must be {on|on|off}, level {level}.", "Get the {room} light {on|on|off}." } },
     { "translate",
       "Translates a word.",
       { "word:o", "language:e=French,German,Spanish,Italian,Dutch" },
       { "Translate \"{word}\" to {language}.", "What is \"{word}\" in {language}?",
         "How do you say {word} in {language}?", "I need the {language} word for {word}.",
-        "!Put \"{word}\" into {language}." } },
+        "!Put \"{word}\" into {language}.", "Give me {word} in {language}.",
+        "Which word does {language} have for {word}?", "Say \"{word}\" in {language}.",
+        "What do people call \"{word}\" in {language}?", "Turn {word} into {language}." } },
     { "find_route",
       "Finds a way from one city to another.",
       { "start:c", "goal:c", "?mode:e=car,train,bike" },
       { "How do I get from {start} to {goal}?", "Find a route from {start} to {goal} by {mode}.",
         "I want to go from {start} to {goal} by {mode}.", "Directions from {start} to {goal}.",
-        "!Which way leads from {start} to {goal} by {mode}?" } },
+        "!Which way leads from {start} to {goal} by {mode}?", "I am in {start} and must get to {goal}.",
+        "Take me from {start} to {goal} by {mode}.", "How far is it from {start} to {goal}? Show the way.",
+        "By {mode} from {start} to {goal}: what is the best way?" } },
     { "find_flights",
       "Searches flights.",
       { "from:c", "to:c", "date:d" },
       { "Find flights from {from} to {to} on {date}.", "I want to fly from {from} to {to} on {date}.",
         "Are there flights from {from} to {to} on {date}?",
-        "!Show me planes leaving {from} for {to} on {date}." } },
+        "!Show me planes leaving {from} for {to} on {date}.",
+        "On {date} I fly from {from} to {to}. What is there?",
+        "Which flights go from {from} to {to} on {date}?", "{from} to {to}, {date}, by plane.",
+        "Look for a plane from {from} to {to} on {date}.",
+        "I need to be in {to} on {date}, leaving from {from} by air." } },
     { "add_to_list",
       "Adds something to the shopping list.",
       { "item:o", "count:i" },
       { "Put {count} {item} on my shopping list.", "Add {count} {item} to the list.",
-        "I need to buy {count} {item}. Put it on the list.", "!Note {count} {item} for the shopping." } },
+        "I need to buy {count} {item}. Put it on the list.", "!Note {count} {item} for the shopping.",
+        "We are out of {item}: list {count}.", "Do not let me forget to buy {count} {item}.",
+        "Shopping list: {count} {item}.", "Write {count} {item} on the list.",
+        "{count} {item} belong on my shopping list." } },
     { "stock_price",
       "Returns the price of a share.",
       { "symbol:e=ABC,XYZ,QRS,TUV,LMN" },
       { "What is the price of {symbol}?", "How is {symbol} doing at the stock market?",
-        "Price of {symbol} shares, please.", "!Quote {symbol} for me." } },
+        "Price of {symbol} shares, please.", "!Quote {symbol} for me.",
+        "What does one share of {symbol} cost?", "Tell me the value of {symbol} at the exchange.",
+        "Is {symbol} up or down?", "{symbol} stock, how much?", "What do they pay for {symbol}?" } },
     { "get_time",
       "Returns the local time of a city.",
       { "city:c" },
       { "What time is it in {city}?", "Tell me the local time in {city}.", "How late is it in {city}?",
-        "!What does the clock say in {city}?" } },
+        "!What does the clock say in {city}?", "Is it morning or evening in {city}?",
+        "Which hour is it in {city} now?", "I want to know the time in {city}.", "Time in {city}?" } },
     { "order_food",
       "Orders food.",
       { "dish:o", "count:i", "?express:b" },
       { "Order {count} {dish}.", "I would like {count} {dish}, {express|as fast as possible|no hurry}.",
-        "Get me {count} {dish}.", "!Have {count} {dish} brought to me." } },
+        "Get me {count} {dish}.", "!Have {count} {dish} brought to me.", "I am hungry for {count} {dish}.",
+        "{count} {dish}, please, {express|quickly|without haste}.", "Let me have {count} {dish}.",
+        "Buy me {count} {dish} from the restaurant, {express|urgently|any time}." } },
     { "pay_bill",
       "Pays an amount to somebody.",
       { "to:n", "amount:f" },
       { "Pay {amount} dollars to {to}.", "Send {to} {amount} dollars.",
-        "I owe {to} {amount} dollars. Pay that.", "!Transfer {amount} dollars to {to}." } },
+        "I owe {to} {amount} dollars. Pay that.", "!Transfer {amount} dollars to {to}.",
+        "{to} gets {amount} dollars from me.", "Settle {amount} dollars with {to}.",
+        "Give {to} {amount} dollars.", "My debt to {to} is {amount} dollars; pay it." } },
     { "roll_dice",
       "Rolls dice.",
       { "sides:i", "?count:i" },
       { "Roll a die with {sides} sides.", "Roll {count} dice with {sides} sides.",
-        "Throw {count} dice of {sides} sides.", "!I need {count} random rolls of a {sides}-sided die." } },
+        "Throw {count} dice of {sides} sides.", "!I need {count} random rolls of a {sides}-sided die.",
+        "Give me a random number with a {sides}-sided die.", "Cast {count} dice, {sides} sides each.",
+        "Let {count} dice roll, each with {sides} sides.", "One throw of a die with {sides} faces." } },
     { "get_population",
       "Returns how many people live in a city.",
       { "city:c" },
       { "How many people live in {city}?", "What is the population of {city}?",
-        "How big is {city} by people?", "!Number of inhabitants of {city}?" } },
+        "How big is {city} by people?", "!Number of inhabitants of {city}?",
+        "Is {city} a big city? How many live there?", "Count of people in {city}?",
+        "How many citizens does {city} have?", "Tell me {city}'s population." } },
 };
 
 static const char *const verbs[] = { "create",  "delete",  "update",   "open",     "close",
@@ -271,12 +330,18 @@ static void pick_expression(struct rng *rng, char *out, size_t size)
                  ops[2 + rng_below(rng, 2)], c);
 }
 
+static void put_word(struct rng *rng, const char *word, bool held, char *out)
+{
+    char copied[WORD_MAX];
+    snprintf(out, VALUE_MAX, "\"%s\"", words_or_invented(rng, word, held, copied));
+}
+
 static void pick_value(struct rng *rng, const char *kind, bool held, char *out)
 {
     struct cast k;
     switch (*kind) {
-    case 'c': snprintf(out, VALUE_MAX, "\"%s\"", words_city(rng, held && rng_below(rng, 2))); break;
-    case 'n': snprintf(out, VALUE_MAX, "\"%s\"", words_name(rng, held && rng_below(rng, 2))); break;
+    case 'c': put_word(rng, words_city(rng, held && rng_below(rng, 2)), held, out); break;
+    case 'n': put_word(rng, words_name(rng, held && rng_below(rng, 2)), held, out); break;
     case 'i': snprintf(out, VALUE_MAX, "%d", (int)rng_range(rng, 2, rng_below(rng, 3) ? 20 : 500)); break;
     case 'f':
         snprintf(out, VALUE_MAX, "%d.%d5", (int)rng_range(rng, 2, 300), (int)rng_range(rng, 0, 9));
@@ -289,11 +354,11 @@ static void pick_value(struct rng *rng, const char *kind, bool held, char *out)
     case 't':
         snprintf(out, VALUE_MAX, "\"%02d:%02d\"", (int)rng_range(rng, 6, 22), (int)rng_range(rng, 0, 11) * 5);
         break;
-    case 'q': snprintf(out, VALUE_MAX, "\"%s\"", LIST_PICK(rng, subjects, held && rng_below(rng, 2))); break;
+    case 'q': put_word(rng, LIST_PICK(rng, subjects, held && rng_below(rng, 2)), held, out); break;
     case 'x': pick_expression(rng, out, VALUE_MAX); break;
     case 'o':
         cast_draw(rng, &k, held);
-        snprintf(out, VALUE_MAX, "\"%s\"", k.thing.many);
+        put_word(rng, k.thing.many, held, out);
         break;
     default: pick_word(rng, kind, out, VALUE_MAX); break;
     }
@@ -362,7 +427,10 @@ static void put_request(struct used *u, struct buf *out, const char *text)
 /* A tool that nobody has seen: a verb, a noun and some parameters. */
 static void make_tool(struct rng *rng, struct used *u, int params, bool held, struct buf *request)
 {
-    const char *verb = LIST_PICK(rng, verbs, held && rng_below(rng, 2)), *noun = LIST_PICK(rng, nouns, held);
+    char verb_room[WORD_MAX], noun_room[WORD_MAX];
+    const char *verb =
+                   words_or_invented(rng, LIST_PICK(rng, verbs, held && rng_below(rng, 2)), held, verb_room),
+               *noun = words_or_invented(rng, LIST_PICK(rng, nouns, held), held, noun_room);
     int order[ARRAY_LEN(extras)];
     bool is_held;
     struct buf body = { 0 };

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define INVENTED_MAX 2 /* words; one has 18 letters at most */
+
 static const char *const girls[] = {
     "Anna",   "Mia",    "Sara",    "Lena",    "Maya",     "Emma",   "Nina",    "Ruth",   "Lucy",     "Zoe",
     "Priya",  "Amina",  "Julia",   "Olga",    "Kate",     "Rosa",   "Ivy",     "Mei",    "Nora",     "Clara",
@@ -159,6 +161,43 @@ const char *list_pick(struct rng *rng, const char *const *list, size_t count, bo
 {
     bool is_held;
     return wording_pick(rng, (struct wordings){ list, count }, held, &is_held);
+}
+
+static const char *const onsets[] = { "b", "br", "c",  "ch", "d", "dr", "f",  "fl", "g",  "gr",
+                                      "h", "j",  "k",  "kl", "l", "m",  "n",  "p",  "pr", "qu",
+                                      "r", "s",  "sh", "st", "t", "tr", "th", "v",  "w",  "z" };
+static const char *const vowels[] = { "a", "e", "i", "o", "u", "y", "ai", "ea", "ie", "oo", "ou" };
+static const char *const codas[] = { "", "", "", "n", "r", "l", "s", "t", "m", "nd", "rt", "ck", "x", "ng" };
+#define ANY(rng, list) (list)[rng_below(rng, ARRAY_LEN(list))]
+
+/* One to three syllables: "flieck", "Bandoutrys". Returns the length. */
+static size_t invent(struct rng *rng, bool capital, char *out, size_t size)
+{
+    size_t len = 0;
+    for (int64_t left = rng_range(rng, 1, 3); left > 0; left--) {
+        const char *onset = ANY(rng, onsets), *vowel = ANY(rng, vowels), *coda = ANY(rng, codas);
+        int wrote = snprintf(out + len, size - len, "%s%s%s", onset, vowel, coda);
+        assert(wrote > 0 && (size_t)wrote < size - len);
+        len += (size_t)wrote;
+    }
+    if (capital)
+        out[0] = (char)(out[0] - 'a' + 'A');
+    return len;
+}
+
+const char *words_or_invented(struct rng *rng, const char *word, bool held, char *room)
+{
+    size_t len = 0;
+    if (held || rng_below(rng, 2))
+        return word;
+    for (int words = 0; *word && words < INVENTED_MAX; words++) {
+        if (words)
+            room[len++] = ' ';
+        len += invent(rng, *word >= 'A' && *word <= 'Z', room + len, WORD_MAX - len);
+        word += strcspn(word, " ");
+        word += *word == ' ';
+    }
+    return room;
 }
 
 const char *words_city(struct rng *rng, bool held)

@@ -61,6 +61,11 @@ const char *article_of(const char *noun);         /* "a" or "an" */
 const char *list_pick(struct rng *rng, const char *const *list, size_t count, bool held);
 #define LIST_PICK(rng, list, held) list_pick(rng, list, ARRAY_LEN(list), held)
 
+#define WORD_MAX 48
+/* In training half of the time another word that nobody has seen, with as many blanks and capitals as this one, so that words
+ * are copied and not known; else the word. room: WORD_MAX bytes, which the result may be in. */
+const char *words_or_invented(struct rng *rng, const char *word, bool held, char *room);
+
 /* "label: a+b=c" and a line's end; now and then a planted slip before it. label NULL or the effort low: none. a, b and the
  * result are not negative; '/' needs a multiple. */
 int64_t put_op(struct exam_text *t, struct buf *out, const char *label, int64_t a, char op, int64_t b);
