@@ -134,12 +134,20 @@ const char *answering_name(const struct turn *t, const struct job_view *job)
     return is_decided(job) ? t->step_names[last_step(job)] : t->model;
 }
 
+static int64_t lines_of(const struct job_view *job, enum route_step step)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < job->trace->n_lines; i++)
+        n += job->trace->lines[i].step == step;
+    return n;
+}
+
 int64_t route_thinking_max(const struct job_view *job)
 {
     int64_t sum = 0;
-    for (size_t i = 0; i < ROUTE_STEPS; i++) {
+    for (enum route_step i = STEP_TRY; i <= STEP_VOTE; i++) {
         const struct plan *p = &job->route->steps[i].plan;
-        int64_t lines = i == STEP_TRY ? ROUTE_SAMPLES : p->lines.max;
+        int64_t lines = i == STEP_VOTE ? p->lines.max : lines_of(job, i);
         sum += job->step_input[i] && p->think ? p->think_tokens_max * lines : 0;
     }
     return sum;

@@ -70,9 +70,11 @@ bool reason_is_greedy(const struct reason_ask *ask);
 
 /* What a line is drawn for. Where one model alone is asked for many lines, all of them are votes. */
 enum route_step { STEP_TRY, STEP_AGAIN, STEP_DRAFT, STEP_VOTE };
-#define ROUTE_STEPS   4
-#define ROUTE_SAMPLES 2                                       /* of STEP_TRY; one more of STEP_AGAIN */
-#define LINES_MAX     (ROUTE_SAMPLES + 1 + TIER_BRANCHES_MAX) /* of one answer */
+#define ROUTE_STEPS     4
+#define ROUTE_TRIES     2                                   /* samples of STEP_TRY */
+#define ROUTE_AGAIN_MAX 4                                   /* and of STEP_AGAIN */
+#define ROUTE_SAMPLES   (ROUTE_TRIES + ROUTE_AGAIN_MAX)     /* together */
+#define LINES_MAX       (ROUTE_SAMPLES + TIER_BRANCHES_MAX) /* of one answer */
 extern const char *const route_step_names[];
 
 struct route {
@@ -80,6 +82,7 @@ struct route {
         const struct tier *tier; /* the configuration's */
         struct plan plan;
     } steps[ROUTE_STEPS];
+    int again_max; /* samples of STEP_AGAIN: as many as the tokens reach for, at most ROUTE_AGAIN_MAX */
     int64_t floor; /* of confidence, in thousandths; 0: none was measured */
     enum trial check;
     bool carries; /* the samples are draws of the vote's own prompt, and count in it */
@@ -114,8 +117,8 @@ struct route_sample {
     int64_t confidence; /* thousandths */
 };
 enum route_next { ROUTE_ACCEPT, ROUTE_AGAIN, ROUTE_DRAFT, ROUTE_VOTE };
-/* After two samples, or three. */
-enum route_next route_rule(const struct route_sample *s, size_t n, int64_t floor);
+/* After the n samples of one step or of two; for ROUTE_AGAIN *more is how many are to follow. */
+enum route_next route_rule(const struct route *r, const struct route_sample *s, size_t n, int *more);
 
 /* --- answers ---------------------------------------------------------------------------------------- */
 

@@ -3,12 +3,13 @@
  *
  *   TRY (two samples of the cheap model, at low effort)
  *     nothing to compare  -> DRAFT: the middle model answers as if it had been asked, and is not asked further
- *     they agree          -> shown, where a floor was measured and both are above it
- *                         -> AGAIN (the middle model, at medium effort): all three agree -> shown; with a floor,
- *                            any two above it that agree -> shown
+ *     they agree          -> AGAIN (the middle model, at medium effort), once: all three agree -> shown
+ *     else                -> AGAIN, four times in all, at once: four of the six agree -> shown
  *     else                -> VOTE: many lines of the last model, at its default effort
  *
- * Two samples of a small model often agree on the same mistake, so without a measured floor two are not enough.
+ * Two samples of a small model often agree on the same mistake, so two are enough only where a floor of their confidence was
+ * measured and neither is below it. Three that all agree, and four of six, err no more often than the vote does where they agree
+ * (docs/reasoning.md has the numbers), and a sample costs a hundredth of it.
  * An answer that the checks speak against counts for nothing here: distrust costs another question, trust an error.
  * (Agreement of cheap samples as the sign of an easy question: arXiv 2310.03094, 2407.02348.)
  *
@@ -22,6 +23,8 @@
 #include "reason/reason_impl.h"
 
 #include <assert.h>
+
+#define MOST 4 /* that agree, where not all three of the first do */
 
 const char *const route_step_names[] = { "try", "again", "draft", "vote", NULL };
 
@@ -93,6 +96,17 @@ static int64_t ceiling(const struct route_ask *a)
     return asked > 0 && asked < most ? asked : most;
 }
 
+/* Whether the vote has as many lines as it may have, or where there is one sample before it as many as it needs. */
+static bool plan_vote(struct route *r, const struct route_ask *a, int64_t tokens)
+{
+    if (tokens < 1)
+        return false;
+    plan_step(r, STEP_VOTE, a, tokens);
+    const struct plan_lines *l = &r->steps[STEP_VOTE].plan.lines;
+    return !l->cut || (r->again_max == 1 &&
+                       l->max >= tier_budget(a->models[2], a->models[2]->default_effort).branches_min);
+}
+
 bool route_plan(struct route *r, const struct route_ask *a)
 {
     int64_t left = ceiling(a);
@@ -100,26 +114,24 @@ bool route_plan(struct route *r, const struct route_ask *a)
     plan_step(r, STEP_TRY, a, left);
     if (!plan_sample(&r->steps[STEP_TRY].plan))
         return false;
-    left -= ROUTE_SAMPLES * r->steps[STEP_TRY].plan.tokens_max;
+    left -= ROUTE_TRIES * r->steps[STEP_TRY].plan.tokens_max;
     if (left < 1)
         return false;
     plan_step(r, STEP_AGAIN, a, left);
     plan_step(r, STEP_DRAFT, a, left);
     if (!plan_sample(&r->steps[STEP_AGAIN].plan))
         return false;
-    left -= r->steps[STEP_AGAIN].plan.tokens_max;
-    if (left < 1)
-        return false;
-    plan_step(r, STEP_VOTE, a, left);
-    const struct plan_lines *l = &r->steps[STEP_VOTE].plan.lines;
-    return !l->cut || l->max >= tier_budget(a->models[2], a->models[2]->default_effort).branches_min;
+    for (r->again_max = ROUTE_AGAIN_MAX; r->again_max > 0; r->again_max--)
+        if (plan_vote(r, a, left - r->again_max * r->steps[STEP_AGAIN].plan.tokens_max))
+            return true;
+    return false;
 }
 
 struct plan route_whole(const struct route *r, const struct route_ask *a)
 {
     struct plan p = r->steps[STEP_VOTE].plan;
     p.total_tokens_max = ceiling(a);
-    p.lines.max += ROUTE_SAMPLES + 1;
+    p.lines.max += ROUTE_TRIES + r->again_max;
     p.lines.deadline_ms = a->own->deadline_ms;
     return p;
 }
@@ -136,12 +148,17 @@ static bool is_above(const struct route_sample *s, int64_t floor)
     return s->sound && s->confidence >= floor;
 }
 
-static bool all_agree(const struct route_sample *s, size_t n)
+/* As many as agree with one of them. */
+static size_t agreeing(const struct route_sample *s, size_t n)
 {
-    for (size_t i = 1; i < n; i++)
-        if (!is_pair(&s[0], &s[i]))
-            return false;
-    return true;
+    size_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t with = 0;
+        for (size_t k = 0; k < n; k++)
+            with += is_pair(&s[i], &s[k]);
+        most = with > most ? with : most;
+    }
+    return most;
 }
 
 static bool all_open(const struct route_sample *s, size_t n)
@@ -152,26 +169,16 @@ static bool all_open(const struct route_sample *s, size_t n)
     return true;
 }
 
-/* Two that agree, the lower one of them not below the floor. */
-static bool a_sure_pair(const struct route_sample *s, size_t n, int64_t floor)
+enum route_next route_rule(const struct route *r, const struct route_sample *s, size_t n, int *more)
 {
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = i + 1; k < n; k++)
-            if (is_pair(&s[i], &s[k]) && is_above(&s[i], floor) && is_above(&s[k], floor))
-                return true;
-    return false;
-}
-
-enum route_next route_rule(const struct route_sample *s, size_t n, int64_t floor)
-{
-    assert(n == ROUTE_SAMPLES || n == ROUTE_SAMPLES + 1);
-    if (floor > 0 ? a_sure_pair(s, n, floor) : n > ROUTE_SAMPLES && all_agree(s, n))
+    size_t agree = agreeing(s, n), third = ROUTE_TRIES + 1, all = ROUTE_TRIES + (size_t)r->again_max;
+    assert(n == ROUTE_TRIES || n == third || n == all);
+    bool sure = r->floor > 0 && is_above(&s[0], r->floor) && is_above(&s[1], r->floor);
+    if (n == ROUTE_TRIES ? sure && agree == n : agree >= (n == third ? third : MOST))
         return ROUTE_ACCEPT;
-    if (n > ROUTE_SAMPLES)
-        return ROUTE_VOTE;
-    if (all_open(s, n))
+    if (n == ROUTE_TRIES && all_open(s, n))
         return ROUTE_DRAFT;
-    /* A third is asked where it can settle anything. */
-    bool worth = floor > 0 ? is_above(&s[0], floor) || is_above(&s[1], floor) : all_agree(s, n);
-    return worth ? ROUTE_AGAIN : ROUTE_VOTE;
+    bool third_decides = n == ROUTE_TRIES && agree == n;
+    *more = third_decides ? 1 : (int)(all - n);
+    return third_decides || (*more > 0 && agree + (size_t)*more >= MOST) ? ROUTE_AGAIN : ROUTE_VOTE;
 }

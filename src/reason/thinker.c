@@ -10,7 +10,7 @@
  *                                    -> all counted, more allowed: the next wave
  *                                    -> nothing to vote on: a draft is chosen, no further wave
  *
- * Before the lines that vote there may be samples of other models (route.c): two, then perhaps a third, which are
+ * Before the lines that vote there may be samples of other models (route.c): two, then perhaps more, which are
  * counted in the same way, and asked for what they settle when all of them have been. A step that follows begins anew at
  * its first line (base), with no votes and no drafts; but the samples' votes stay where they were drawn from the very
  * prompt of the vote.
@@ -296,15 +296,16 @@ static void carry_votes(struct thinker *t)
     }
 }
 
-static void open_step(struct thinker *t, enum route_step step)
+/* samples: that are drawn at once; 0: the step's plan says. */
+static void open_step(struct thinker *t, enum route_step step, int samples)
 {
     bool goes_on = step == STEP_AGAIN;
     bool carries =
         step == STEP_VOTE && t->route->carries && t->route->steps[step].plan.lines.max > t->counted;
     t->step = step;
     t->plan = t->route->steps[step].plan.lines;
-    if (step == STEP_TRY)
-        t->plan.max = t->plan.wave = ROUTE_SAMPLES;
+    if (samples)
+        t->plan.max = t->plan.wave = samples;
     if (step != STEP_VOTE)
         t->plan.check = t->route->check;
     for (; !goes_on && !carries && t->base < t->counted; t->base++)
@@ -328,7 +329,7 @@ struct thinker *thinker_open_route(const struct route *route, struct str questio
     struct thinker *t = thinker_new(question);
     t->route = mem_alloc(sizeof *t->route);
     *t->route = *route;
-    open_step(t, STEP_TRY);
+    open_step(t, STEP_TRY, ROUTE_TRIES);
     return t;
 }
 
@@ -347,14 +348,15 @@ static struct route_sample sample_of(const struct thinker *t, size_t line)
 /* All samples of a step were counted: is that enough, and who is asked if not? */
 static void after_samples(struct thinker *t)
 {
-    struct route_sample samples[ROUTE_SAMPLES + 1];
+    struct route_sample samples[ROUTE_SAMPLES];
+    int more = 0;
     for (size_t i = 0; i < (size_t)t->counted; i++)
         samples[i] = sample_of(t, i);
-    switch (route_rule(samples, (size_t)t->counted, t->route->floor)) {
+    switch (route_rule(t->route, samples, (size_t)t->counted, &more)) {
     case ROUTE_ACCEPT: settle(t, STOP_ACCEPTED); break;
-    case ROUTE_AGAIN: open_step(t, STEP_AGAIN); break;
-    case ROUTE_DRAFT: open_step(t, STEP_DRAFT); break;
-    case ROUTE_VOTE: open_step(t, STEP_VOTE); break;
+    case ROUTE_AGAIN: open_step(t, STEP_AGAIN, more); break;
+    case ROUTE_DRAFT: open_step(t, STEP_DRAFT, 0); break;
+    case ROUTE_VOTE: open_step(t, STEP_VOTE, 0); break;
     }
 }
 

@@ -27,10 +27,10 @@ static void each_way_has_its_tokens(void **state)
         bool carries;
     } cases[] = {
         { "/vote 7", "accepted line=0 counted=3\ncompleted 7\ncompleted 7\ncompleted 7\n", 2, false },
-        { "/vote 7 8 9 9 9 9", "agreement line=2 counted=4\ncompleted 7\ncompleted 8\ncompleted 9\n", 2,
+        { "/vote 7 8 9 9 9 9", "accepted line=2 counted=6\ncompleted 7\ncompleted 8\ncompleted 9\n", 2,
           false },
-        { "/vote 7 7 9 9 9 9", "lead line=3 counted=13\n", 3, false },
-        { "/vote 7 7 9 7 7 7 7", "agreement line=0 counted=7\n", 3, true },
+        { "/vote 7 8 9 7 8 9 9 9 9 9", "agreement line=6 counted=4\n", 3, false },
+        { "/vote 7 7 9 7 8 9 7 7 7 7", "lead line=0 counted=11\n", 3, true },
         { "/vote !x", "failed line=-1 counted=2\nfailed \nfailed \n", 1, false },
         { "/vote A_dog_ran_home_over_the_hills,_as_far_as_anybody_could_have_told_them_then.",
           "open_ended line=2 counted=1\n", 2, false },
@@ -134,6 +134,7 @@ static void a_cancel_ends_any_step(void **state)
         { "/vote 1 @1", "Line 1 found", 2 },
         { "/vote 1 1 @1", "Line 2 found", 3 },
         { "/vote 1 2 3 @4 5 6", "Line 3 found", 6 },
+        { "/vote 1 2 3 4 5 6 7 @8 9 10", "Line 7 found", 10 },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct conductor *c = watch_open(4, 8);
@@ -168,11 +169,12 @@ static void a_step_goes_on_as_if_nothing_had_been(void **state)
     static const struct {
         const char *message, *heard;
     } cases[] = {
-        { "/vote 7 @7 7", "Line 1:" },                                    /* a sample */
-        { "/vote 7 7 @7", "Line 2 found" },                               /* the third */
-        { "/vote 7 7 @8 9 9 9 9 9", "Line 2 found" },                     /* and then the vote */
-        { "/vote 7 8 9 9 9 @9 9 9 9", "Line 5 found" },                   /* the vote */
-        { "/vote 7 8 1 2 3 4 @1 1 1 1 1 1 1 1 1 1 1 1", "Line 6 found" }, /* its second wave */
+        { "/vote 7 @7 7", "Line 1:" },                                             /* a sample */
+        { "/vote 7 7 @7", "Line 2 found" },                                        /* the third */
+        { "/vote 7 7 @8 7 7 9", "Line 2 found" },                                  /* and then three more */
+        { "/vote 7 8 9 @9 9 9", "Line 3 found" },                                  /* four at once */
+        { "/vote 7 8 1 2 3 4 5 @5 5 5", "Line 7 found" },                          /* the vote */
+        { "/vote 7 8 1 2 3 4 1 2 3 4 @1 1 1 1 1 1 1 1 1 1 1 1", "Line 10 found" }, /* its second wave */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct arena arena = { 0 };

@@ -25,58 +25,82 @@ static struct route_sample sample_of(int k)
 }
 #define SAMPLES 10
 
-/* The largest number of sound samples that share an answer and, with a floor, are not below it. */
-static int agreeing(const struct route_sample *s, int n, int64_t floor)
+/* The largest number of sound samples that share an answer. */
+static int agreeing(const struct route_sample *s, int n)
 {
-    int best = 0;
-    for (size_t answer = 0; answer < 2; answer++) {
-        int votes = 0;
-        for (int i = 0; i < n; i++)
-            votes += s[i].sound && s[i].answer == answer && s[i].confidence >= floor;
-        best = votes > best ? votes : best;
-    }
-    return best;
+    int votes[2] = { 0 };
+    for (int i = 0; i < n; i++)
+        if (s[i].sound)
+            votes[s[i].answer]++;
+    return votes[0] > votes[1] ? votes[0] : votes[1];
 }
 
-static enum route_next expected(const struct route_sample *s, int n, int64_t floor)
+/* The rule as a list of cases. *more: what follows ROUTE_AGAIN. */
+static enum route_next expected(const struct route *r, const struct route_sample *s, int n, int *more)
 {
-    int agree = agreeing(s, n, floor), enough = floor ? 2 : 3, opens = 0;
-    for (int i = 0; i < n; i++)
-        opens += s[i].open;
-    if (agree >= enough)
+    int agree = agreeing(s, n);
+    if (n == 3 && agree == 3)
         return ROUTE_ACCEPT;
-    if (n == 2 && opens == 2)
-        return ROUTE_DRAFT;
-    return n == 2 && agree + 1 >= enough ? ROUTE_AGAIN : ROUTE_VOTE;
+    if (n > 3)
+        return agree >= 4 ? ROUTE_ACCEPT : ROUTE_VOTE;
+    if (n == 2) {
+        bool sure = s[0].confidence >= FLOOR && s[1].confidence >= FLOOR;
+        if (r->floor && sure && agree == 2)
+            return ROUTE_ACCEPT;
+        if (s[0].open && s[1].open)
+            return ROUTE_DRAFT;
+        *more = agree == 2 ? 1 : r->again_max;
+        return *more + agree >= (agree == 2 ? 3 : 4) ? ROUTE_AGAIN : ROUTE_VOTE;
+    }
+    *more = r->again_max - 1;
+    return *more + agree >= 4 ? ROUTE_AGAIN : ROUTE_VOTE;
+}
+
+/* All that can come of so many samples; seen: how often what followed. */
+static void check_rule(const struct route *r, int n, int seen[4])
+{
+    int codes = 1;
+    for (int i = 0; i < n; i++)
+        codes *= SAMPLES;
+    for (int code = 0; code < codes; code++) {
+        struct route_sample s[ROUTE_SAMPLES];
+        int more = 0, want = 0;
+        for (int i = 0, rest = code; i < n; i++, rest /= SAMPLES)
+            s[i] = sample_of(rest % SAMPLES);
+        enum route_next next = route_rule(r, s, (size_t)n, &more);
+        assert_int_equal(expected(r, s, n, &want), next);
+        if (next == ROUTE_AGAIN)
+            assert_int_equal(want, more);
+        seen[next]++;
+    }
 }
 
 static void every_branch_of_the_rule(void **state)
 {
     (void)state;
-    int seen[2][2][4] = { 0 }; /* with a floor, after three, what follows */
-    for (int floor = 0; floor < 2; floor++)
-        for (int code = 0; code < SAMPLES * SAMPLES * SAMPLES; code++) {
-            struct route_sample s[3] = { sample_of(code % SAMPLES), sample_of(code / SAMPLES % SAMPLES),
-                                         sample_of(code / SAMPLES / SAMPLES) };
-            for (int n = 2; n <= 3; n++) {
-                enum route_next next = route_rule(s, (size_t)n, floor ? FLOOR : 0);
-                assert_int_equal(expected(s, n, floor ? FLOOR : 0), next);
-                seen[floor][n - 2][next]++;
-            }
+    for (int again = 1; again <= ROUTE_AGAIN_MAX; again++)
+        for (int floor = 0; floor < 2; floor++) {
+            struct route r = { .again_max = again, .floor = floor ? FLOOR : 0 };
+            int two[4] = { 0 }, three[4] = { 0 }, all[4] = { 0 };
+            check_rule(&r, 2, two);
+            assert_int_equal(floor, two[ROUTE_ACCEPT] > 0); /* two are enough only with a floor */
+            assert_true(two[ROUTE_AGAIN] && two[ROUTE_DRAFT]);
+            assert_int_equal(again<4, two[ROUTE_VOTE]> 0); /* four can always settle it */
+            check_rule(&r, 3, three);
+            assert_true(three[ROUTE_ACCEPT] && three[ROUTE_VOTE] && !three[ROUTE_DRAFT]);
+            assert_int_equal(again > 2, three[ROUTE_AGAIN] > 0);
+            if (again == 1)
+                continue;
+            check_rule(&r, 2 + again, all);
+            assert_true(all[ROUTE_ACCEPT] && all[ROUTE_VOTE] && !all[ROUTE_AGAIN] && !all[ROUTE_DRAFT]);
         }
-    for (int floor = 0; floor < 2; floor++) {
-        assert_int_equal(floor > 0, seen[floor][0][ROUTE_ACCEPT] > 0); /* two are enough only with a floor */
-        assert_true(seen[floor][0][ROUTE_AGAIN] && seen[floor][0][ROUTE_DRAFT] && seen[floor][0][ROUTE_VOTE]);
-        assert_true(seen[floor][1][ROUTE_ACCEPT] && seen[floor][1][ROUTE_VOTE]);
-        assert_false(seen[floor][1][ROUTE_AGAIN] || seen[floor][1][ROUTE_DRAFT]);
-    }
 }
 
 /* --- thinkers ---------------------------------------------------------------------------------------------- */
 
 static struct route route_of(int max, bool carries, int64_t floor)
 {
-    struct route r = { .floor = floor, .check = TRIAL_ON, .carries = carries };
+    struct route r = { .again_max = ROUTE_AGAIN_MAX, .floor = floor, .check = TRIAL_ON, .carries = carries };
     for (int i = 0; i < ROUTE_STEPS; i++)
         r.steps[i].plan.lines = (struct plan_lines){ .min = 1, .max = 1, .wave = 1, .agreement = 95 };
     r.steps[STEP_VOTE].plan.lines =
@@ -151,15 +175,39 @@ static void each_way_through(void **state)
         { { { "7" } }, 0, "tta", STOP_ACCEPTED, 0, 3, 3, false },
         { { { "7" } }, FLOOR, "tt", STOP_ACCEPTED, 0, 2, 2, false },
         { { { "-7", "7", "7" } }, FLOOR, "tta", STOP_ACCEPTED, 1, 3, 3, false },
-        { { { "7", "8", "8" } }, FLOOR, "tta", STOP_ACCEPTED, 1, 3, 2, false },
-        { { { "7", "?7", "7" } }, FLOOR, "tta", STOP_ACCEPTED, 0, 3, 3, false },
-        { { { "-7", "-7", "7" } }, FLOOR, "ttvvvv", STOP_AGREEMENT, 2, 4, 4, false },
-        { { { "7", "8", "9", "9", "9", "9" } }, 0, "ttvvvv", STOP_AGREEMENT, 2, 4, 4, false },
-        { { { "7", "7", "8", "8", "8", "8", "8" } }, 0, "ttavvvv", STOP_AGREEMENT, 3, 4, 4, false },
-        { { { "7", "?7", "8", "8", "8", "8" } }, 0, "ttvvvv", STOP_AGREEMENT, 2, 4, 4, false },
-        { { { "!", "7", "7", "7", "7", "7" } }, 0, "ttvvvv", STOP_AGREEMENT, 2, 4, 4, false },
-        { { { "~", "~", "7", "7", "7", "7" } }, 0, "ttvvvv", STOP_AGREEMENT, 2, 4, 4, false },
-        { { { "7", "7", "!", "7", "7", "7", "7" } }, 0, "ttavvvv", STOP_AGREEMENT, 3, 4, 4, false },
+        { { { "7", "8", "8" } }, FLOOR, "ttaaaa", STOP_ACCEPTED, 1, 6, 4, false },
+        { { { "7", "?7", "7", "7", "7", "8" } }, 0, "ttaaaa", STOP_ACCEPTED, 0, 6, 5, false },
+        { { { "-7", "-7", "7" } }, FLOOR, "tta", STOP_ACCEPTED, 2, 3, 3, false },
+        { { { "7", "8", "9", "9", "9", "9" } }, 0, "ttaaaa", STOP_ACCEPTED, 2, 6, 4, false },
+        { { { "7", "7", "8", "7", "8", "7" } }, 0, "ttaaaa", STOP_ACCEPTED, 0, 6, 4, false },
+        { { { "7", "8", "9", "8", "7", "8", "6", "6" } },
+          0,
+          "ttaaaavvvvvvvvvvvvvvvv",
+          STOP_LINES_MAX,
+          9,
+          16,
+          6,
+          false },
+        { { { "7", "7", "8", "8", "8", "6", "6", "6" } },
+          0,
+          "ttaaaavvvvvvvvvvvvvvvv",
+          STOP_LINES_MAX,
+          6,
+          16,
+          6,
+          false },
+        { { { "7", "?7", "8", "8", "8", "?8", "5" } },
+          0,
+          "ttaaaavvvvvvvvvvvvvvvv",
+          STOP_LEAD,
+          9,
+          14,
+          8,
+          false },
+        { { { "!", "7", "7", "7", "7", "7" } }, 0, "ttaaaa", STOP_ACCEPTED, 1, 6, 5, false },
+        { { { "~", "~", "7", "7", "7", "7" } }, 0, "ttaaaa", STOP_ACCEPTED, 2, 6, 4, false },
+        { { { "~", "!", "7", "7", "7", "8" } }, 0, "ttaaaavvvvvvvvvvvv", STOP_AGREEMENT, 8, 11, 6, false },
+        { { { "7", "7", "!", "7", "7", "7", "7" } }, 0, "ttaaaa", STOP_ACCEPTED, 0, 6, 5, false },
         { { { "The cat sat on the mat, and it was a very long day for all of them together." } },
           0,
           "ttd",
@@ -178,8 +226,8 @@ static void each_way_through(void **state)
           false },
         { { { "!" } }, 0, "tt", STOP_FAILED, SIZE_MAX, 2, 0, false },
         /* drawn from the prompt of the vote, the samples are votes */
-        { { { "7", "8", "7", "7", "7", "7", "7" } }, 0, "ttvvvvvvvv", STOP_AGREEMENT, 0, 7, 6, true },
-        { { { "7", "7", "8", "7", "7", "7", "7" } }, 0, "ttavvvv", STOP_AGREEMENT, 0, 7, 6, true },
+        { { { "7", "8", "7", "8", "7", "8", "7", "7" } }, 0, "ttaaaavvvvvvvvvv", STOP_LEAD, 0, 15, 9, true },
+        { { { "7", "7", "8", "8", "7", "9", "7", "7" } }, 0, "ttaaaavvvvvvvv", STOP_LEAD, 0, 13, 8, true },
     };
     struct rng rng;
     rng_init(&rng, 1, 0);
@@ -219,7 +267,7 @@ static void any_lines_end_in_one_decision(void **state)
         assert_int_equal(a.stop, b.stop);
         assert_int_equal(a.shown, b.shown);
         assert_string_equal(a.steps, b.steps);
-        assert_true(a.started <= (size_t)(3 + max));
+        assert_true(a.started <= (size_t)(ROUTE_SAMPLES + max));
         assert_true((a.shown == SIZE_MAX) == (a.stop == STOP_FAILED) || a.stop != STOP_FAILED);
         assert_true(strncmp(a.steps, "tt", 2) == 0 && !strstr(a.steps, "va") && !strstr(a.steps, "dv"));
     }
@@ -284,6 +332,7 @@ static void steps_stay_below_the_ceiling(void **state)
     (void)state;
     static const struct engine_info engine = { .context = 8192, .thinking_tokens = 400, .thinks = true };
     bool fitted = false;
+    int again_max = 1;
     for (int64_t total = 1; total < 40000; total += 1 + total / 7) {
         struct route r;
         struct route_ask ask = ask_of(&engine, total);
@@ -295,7 +344,11 @@ static void steps_stay_below_the_ceiling(void **state)
         int64_t samples = 2 * r.steps[STEP_TRY].plan.tokens_max;
         const struct plan *vote = &r.steps[STEP_VOTE].plan, *draft = &r.steps[STEP_DRAFT].plan;
         assert_true(samples + draft->tokens_max <= total);
-        assert_true(samples + r.steps[STEP_AGAIN].plan.tokens_max + vote->total_tokens_max <= total);
+        assert_true(r.again_max >= again_max && r.again_max <= ROUTE_AGAIN_MAX);
+        again_max = r.again_max; /* more tokens are never for fewer samples */
+        assert_true(samples + again_max * r.steps[STEP_AGAIN].plan.tokens_max + vote->total_tokens_max <=
+                    total);
+        assert_true(again_max == 1 || !vote->lines.cut);
         assert_true(vote->lines.max * vote->tokens_max <= vote->total_tokens_max);
         assert_int_equal(100, r.steps[STEP_TRY].plan.think_tokens_max);
         assert_int_equal(400, r.steps[STEP_AGAIN].plan.think_tokens_max);
@@ -304,9 +357,10 @@ static void steps_stay_below_the_ceiling(void **state)
         assert_int_equal(EFFORT_HIGH, vote->effort);
         struct plan whole = route_whole(&r, &ask);
         assert_int_equal(total, whole.total_tokens_max);
-        assert_int_equal(vote->lines.max + 3, whole.lines.max);
+        assert_int_equal(vote->lines.max + 2 + again_max, whole.lines.max);
     }
     assert_true(fitted);
+    assert_int_equal(ROUTE_AGAIN_MAX, again_max);
 }
 
 static void some_requests_need_one_model(void **state)
