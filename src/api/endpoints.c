@@ -70,6 +70,7 @@ static const struct path_family {
 } families[] = {
     { "/v1", API_VERSION_UNKNOWN, NULL },
     { "", API_VERSION_UNKNOWN, NULL },
+    { "/api/v1", API_VERSION_UNKNOWN, "/v1/models" },
     { "/openai/v1", API_VERSION_MAY, NULL },
     { "/openai", API_VERSION_MUST, NULL },
     { "/openai/deployments/{deployment}", API_VERSION_MUST, "/v1/chat/completions" },
