@@ -12,12 +12,13 @@
 
 #include <assert.h>
 
+static const char *const function_call_words[] = { "none", "auto", NULL };
 static const char *const modality_names[] = { "text", "audio", NULL };
 
 struct chat_body {
     struct field_string model, user, safety_identifier, prompt_cache_key;
-    struct field_json messages, tools, tool_choice, metadata, stream_options, stop, response_format,
-        modalities, logit_bias;
+    struct field_json messages, tools, tool_choice, functions, function_call, metadata, stream_options, stop,
+        response_format, modalities, logit_bias;
     struct field_bool stream, store, parallel_tool_calls, ignore_eos, logprobs;
     struct field_int max_completion_tokens, max_tokens, n, seed, top_logprobs;
     struct field_real temperature, top_p, presence_penalty, frequency_penalty;
@@ -57,8 +58,8 @@ static const struct field chat_rows[] = {
     FIELD_LATER("audio"),
     FIELD_LATER("prediction"),
     FIELD_LATER("web_search_options"),
-    FIELD_LATER("functions"),
-    { .name = "function_call", .kind = FIELD_UNBUILT, .neutral = "none" },
+    { FIELD_ROW(ARRAY, chat_body, functions) },
+    { FIELD_ROW(ANY, chat_body, function_call) },
     FIELD_DROP("prompt_cache_retention"),
     FIELD_DROP("prompt_cache_options"),
     FIELD_DROP("moderation"),
@@ -103,6 +104,73 @@ static enum err_code read_stream_options(struct turn *t, const json_t *options, 
     return code;
 }
 
+/* What tools say of a field of theirs, said of the request's: tools[0].function.name is functions[0].name. */
+static enum err_code named_as_asked(struct turn *t, enum err_code code, struct err *err)
+{
+    struct str param = str_from(arena_printf(&t->arena, "%s", err->param)), tail = { 0 };
+    struct str tools = STR("tools["), inner = STR(".function");
+    if (str_starts(param, STR("tool_choice"))) {
+        snprintf(err->param, sizeof err->param, "function_call");
+    } else if (str_starts(param, tools)) {
+        struct str rest = str_slice(param, tools.len, param.len);
+        size_t at = str_find(rest, inner);
+        if (at != SIZE_MAX)
+            tail = str_slice(rest, at + inner.len, rest.len);
+        snprintf(err->param, sizeof err->param, "functions[%.*s%.*s", STR_ARG(str_slice(rest, 0, at)),
+                 STR_ARG(tail));
+    }
+    return code;
+}
+
+/* The older form of a choice, {"name"}, in tool_choice's; words are the same in both. */
+static enum err_code choice_of(json_t **choice, const json_t *asked, struct err *err)
+{
+    const json_t *name = json_object_get(asked, "name");
+    *choice = NULL;
+    if (json_is_string(asked) && str_is(json_str(asked), "required"))
+        return field_value_error(err, "function_call", json_str(asked), function_call_words);
+    if (json_is_object(asked) && !json_is_string(name))
+        return name ? field_type_error(err, "function_call.name", "a string", name)
+                    : field_missing_error(err, "function_call.name");
+    *choice = json_is_object(asked)
+                  ? json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name", name)
+                  : json_copy((json_t *)asked);
+    return ERR_OK;
+}
+
+static enum err_code decode_functions(struct turn *t, const struct chat_body *b, struct err *err)
+{
+    json_t *tools = json_array(), *choice;
+    enum err_code code = choice_of(&choice, b->function_call.value, err);
+    for (size_t i = 0; i < json_array_size(b->functions.value) && !code; i++) {
+        json_t *function = json_array_get(b->functions.value, i);
+        if (!json_is_object(function))
+            code = field_type_error(err, arena_printf(&t->arena, "functions[%zu]", i), "an object", function);
+        json_array_append_new(tools, json_pack("{s:s, s:O}", "type", "function", "function", function));
+    }
+    if (!code)
+        code = tools_decode(&t->tools, tools, choice, &t->arena, err);
+    t->tools.functions = true;
+    if (!code)
+        code = tools_bind(t, false, err);
+    json_decref(tools);
+    json_decref(choice);
+    return code ? named_as_asked(t, code, err) : ERR_OK;
+}
+
+static enum err_code decode_tools(struct turn *t, const struct chat_body *b, struct err *err)
+{
+    bool older = b->functions.set || b->function_call.set;
+    if (older && (b->tools.set || b->tool_choice.set))
+        return err_set(
+            err, ERR_INVALID_VALUE, b->functions.set ? "functions" : "function_call",
+            "'functions' and 'function_call' cannot be used together with 'tools' and 'tool_choice'.");
+    if (older)
+        return decode_functions(t, b, err);
+    enum err_code code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
+    return code ? code : tools_bind(t, !b->parallel_tool_calls.set || b->parallel_tool_calls.value, err);
+}
+
 static enum err_code check_options(struct turn *t, const struct chat_body *b, struct err *err)
 {
     enum err_code code = ERR_OK;
@@ -115,11 +183,7 @@ static enum err_code check_options(struct turn *t, const struct chat_body *b, st
     if (!code && b->top_logprobs.value > 0 && !b->logprobs.value)
         code = err_set(err, ERR_INVALID_VALUE, "top_logprobs",
                        "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.");
-    if (!code)
-        code = tools_decode(&t->tools, b->tools.value, b->tool_choice.value, &t->arena, err);
-    if (!code)
-        code = tools_bind(t, !b->parallel_tool_calls.set || b->parallel_tool_calls.value, err);
-    return code;
+    return code ? code : decode_tools(t, b, err);
 }
 
 /* 0: no limit was given. */

@@ -79,16 +79,19 @@ static int64_t call_index(const struct job_view *job, size_t item)
     return n;
 }
 
-static const char *finish_of(const struct job_view *job, size_t choice)
+static const char *finish_of(const struct turn *t, const struct job_view *job, size_t choice)
 {
     enum engine_finish finish = job->choices[choice].finish;
-    return finish == FINISH_STOP && calls_of(job, choice) ? "tool_calls" : finish_name(finish);
+    if (finish != FINISH_STOP || !calls_of(job, choice))
+        return finish_name(finish);
+    return t->tools.functions ? "function_call" : "tool_calls";
 }
 
-/* The inner object of a call: {name, arguments} under "function", {name, input} under "custom". name NULL: it was said. */
-static void put_called(struct json_writer *w, const struct job_item *item, const char *name, struct str text)
+/* The inner object of a call under its key: {name, arguments}, a custom tool's {name, input}. name NULL: it was said. */
+static void put_called(struct json_writer *w, const char *key, const struct job_item *item, const char *name,
+                       struct str text)
 {
-    jw_key(w, item->custom ? "custom" : "function");
+    jw_key(w, key);
     jw_begin_object(w);
     if (name)
         jw_key_cstring(w, "name", name);
@@ -96,10 +99,15 @@ static void put_called(struct json_writer *w, const struct job_item *item, const
     jw_end_object(w);
 }
 
+static const char *call_key(const struct job_item *item)
+{
+    return item->custom ? "custom" : "function";
+}
+
 static void put_call_head(struct json_writer *w, const struct job_item *item)
 {
     jw_key_cstring(w, "id", item->call_id);
-    jw_key_cstring(w, "type", item->custom ? "custom" : "function");
+    jw_key_cstring(w, "type", call_key(item));
 }
 
 static void put_calls(struct json_writer *w, const struct job_view *job, size_t choice)
@@ -112,10 +120,20 @@ static void put_calls(struct json_writer *w, const struct job_view *job, size_t 
             continue;
         jw_begin_object(w);
         put_call_head(w, item);
-        put_called(w, item, item->name, buf_str(&item->text));
+        put_called(w, call_key(item), item, item->name, buf_str(&item->text));
         jw_end_object(w);
     }
     jw_end_array(w);
+}
+
+/* A choice's only call, in the older form. */
+static void put_function_call(struct json_writer *w, const struct job_view *job, size_t choice)
+{
+    for (size_t i = 0; i < job->n_items; i++) {
+        const struct job_item *item = &job->items[i];
+        if (item->kind == JOB_CALL && item->choice == choice)
+            put_called(w, "function_call", item, item->name, buf_str(&item->text));
+    }
 }
 
 /* A choice that was cut inside its thought has no message; its content is empty, as clients expect a string. It is null in a
@@ -138,11 +156,13 @@ static void put_choice(struct json_writer *w, const struct turn *t, const struct
     else
         jw_key_cstring(w, "refusal", NULL);
     jw_key_raw(w, "annotations", STR("[]"));
-    if (calls)
+    if (calls && t->tools.functions)
+        put_function_call(w, job, choice);
+    else if (calls)
         put_calls(w, job, choice);
     jw_end_object(w);
     put_logprobs(w, t, job, choice, 0, job->choices[choice].n_tokens);
-    jw_key_cstring(w, "finish_reason", finish_of(job, choice));
+    jw_key_cstring(w, "finish_reason", finish_of(t, job, choice));
     jw_end_object(w);
 }
 
@@ -243,16 +263,22 @@ static void write_call(struct turn *t, const struct job_event *ev, const struct 
     bool begins = ev->kind == JOB_EV_ITEM_ADDED;
     struct buf delta = { 0 };
     struct json_writer w = { .out = &delta };
+    const char *name = begins ? item->name : NULL;
+    struct str text = begins ? STR("") : ev->text;
     jw_begin_object(&w);
-    jw_key(&w, "tool_calls");
-    jw_begin_array(&w);
-    jw_begin_object(&w);
-    jw_key_int(&w, "index", call_index(job, ev->item));
-    if (begins)
-        put_call_head(&w, item);
-    put_called(&w, item, begins ? item->name : NULL, begins ? STR("") : ev->text);
-    jw_end_object(&w);
-    jw_end_array(&w);
+    if (t->tools.functions) {
+        put_called(&w, "function_call", item, name, text);
+    } else {
+        jw_key(&w, "tool_calls");
+        jw_begin_array(&w);
+        jw_begin_object(&w);
+        jw_key_int(&w, "index", call_index(job, ev->item));
+        if (begins)
+            put_call_head(&w, item);
+        put_called(&w, call_key(item), item, name, text);
+        jw_end_object(&w);
+        jw_end_array(&w);
+    }
     jw_end_object(&w);
     write_choice(t, job, ev->choice, buf_str(&delta), NULL, NULL);
     buf_free(&delta);
@@ -263,7 +289,7 @@ static void write_finish(struct turn *t, const struct job_event *ev, const struc
 {
     enum engine_finish finish = job->choices[ev->choice].finish;
     if (finish != FINISH_CANCELLED)
-        write_choice(t, job, ev->choice, STR("{}"), NULL, finish_of(job, ev->choice));
+        write_choice(t, job, ev->choice, STR("{}"), NULL, finish_of(t, job, ev->choice));
 }
 
 static void write_end(struct turn *t, const struct job_view *job)

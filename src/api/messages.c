@@ -407,7 +407,7 @@ enum err_code messages_from_history(struct turn *t, const json_t *items, const c
 
 struct chat_message {
     struct field_enum role;
-    struct field_json content, tool_calls;
+    struct field_json content, tool_calls, function_call;
     struct field_string name, refusal, tool_call_id;
 };
 static const struct field chat_message_rows[] = {
@@ -419,7 +419,7 @@ static const struct field chat_message_rows[] = {
     FIELD_DROP("reasoning_content"),
     { FIELD_ROW(ARRAY, chat_message, tool_calls) },
     { FIELD_ROW(STRING, chat_message, tool_call_id), .min = 1, .max = CALL_ID_CHARS },
-    FIELD_LATER("function_call"),
+    { FIELD_ROW(OBJECT, chat_message, function_call) },
     FIELD_LATER("audio"),
 };
 
@@ -479,14 +479,32 @@ static enum err_code add_chat_call(struct turn *t, const json_t *call, const cha
     return ERR_OK;
 }
 
+/* A call in the older form has no id: the place where it stands serves as one. */
+static enum err_code add_function_call(struct turn *t, const json_t *call, const char *path, struct err *err)
+{
+    struct called made = { 0 };
+    enum err_code code =
+        fields_decode(call, function_rows, ARRAY_LEN(function_rows), path, &made, &t->arena, err);
+    if (code)
+        return code;
+    struct str name = made.name.value, arguments = made.arguments.value;
+    json_t *item = json_pack("{s:s, s:o, s:o}", "call_id", path, "name", json_stringn(name.ptr, name.len),
+                             "arguments", json_stringn(arguments.len ? arguments.ptr : "", arguments.len));
+    add_call(t, item);
+    json_decref(item);
+    return ERR_OK;
+}
+
 /* An assistant's message with calls needs no text. */
 static enum err_code calling_chat_message(struct turn *t, const struct chat_message *m, const char *path,
                                           struct err *err)
 {
     enum err_code code = ERR_OK;
     if (m->role.value != ROLE_ASSISTANT)
-        return err_set(err, ERR_INVALID_VALUE, arena_printf(&t->arena, "%s.tool_calls", path),
-                       "Only messages of the role 'assistant' have 'tool_calls'.");
+        return err_set(
+            err, ERR_INVALID_VALUE,
+            arena_printf(&t->arena, "%s.%s", path, m->function_call.set ? "function_call" : "tool_calls"),
+            "Only messages of the role 'assistant' have 'tool_calls' or a 'function_call'.");
     if (m->content.set)
         code = add_message(t, ROLE_ASSISTANT, m->content.value, m->name.value,
                            arena_printf(&t->arena, "%s.content", path), err);
@@ -495,6 +513,9 @@ static enum err_code calling_chat_message(struct turn *t, const struct chat_mess
     for (size_t i = 0; i < json_array_size(m->tool_calls.value) && !code; i++)
         code = add_chat_call(t, json_array_get(m->tool_calls.value, i),
                              arena_printf(&t->arena, "%s.tool_calls[%zu]", path, i), err);
+    if (!code && m->function_call.set)
+        code = add_function_call(t, m->function_call.value, arena_printf(&t->arena, "%s.function_call", path),
+                                 err);
     return code;
 }
 
@@ -519,15 +540,46 @@ static enum err_code tool_message(struct turn *t, const struct chat_message *m, 
     return code;
 }
 
-/* The role comes before the table, because a function's message has members that would be named first otherwise. */
+/* The youngest call of a function that has no output yet; NULL: none. */
+static const char *open_call(const struct turn *t, struct str name)
+{
+    const char *call_id, *found = NULL;
+    json_t *state;
+    json_object_foreach(t->calls, call_id, state)
+    {
+        if (json_is_string(state) && str_eq(json_str(state), name))
+            found = call_id;
+    }
+    return found;
+}
+
+/* Names what was called, where a tool's message has the call's id. */
+static enum err_code function_message(struct turn *t, const struct chat_message *m, const char *path,
+                                      struct err *err)
+{
+    struct buf text = { 0 };
+    const char *param = arena_printf(&t->arena, "%s.name", path);
+    const char *content_path = arena_printf(&t->arena, "%s.content", path);
+    if (!m->name.set)
+        return field_missing_error(err, param);
+    if (!m->content.set)
+        return field_missing_error(err, content_path);
+    const char *call_id = open_call(t, m->name.value);
+    if (!call_id)
+        return err_set(err, ERR_INVALID_VALUE, param,
+                       "No call of '%.*s' without an output stands in a message before this one.",
+                       STR_ARG(field_quoted(m->name.value)));
+    enum err_code code = content_text(t, m->content.value, content_path, &text, err);
+    if (!code)
+        add_output(t, call_id, buf_str(&text));
+    buf_free(&text);
+    return code;
+}
+
 static enum err_code add_chat_message(struct turn *t, const json_t *message, const char *path,
                                       struct err *err)
 {
     struct chat_message m = { 0 };
-    const json_t *role = json_object_get(message, "role");
-    if (json_is_string(role) && str_is(json_str(role), "function"))
-        return refuse_unsupported(err, arena_printf(&t->arena, "%s.role", path), json_string_value(role),
-                                  NULL);
     enum err_code code =
         fields_decode(message, chat_message_rows, ARRAY_LEN(chat_message_rows), path, &m, &t->arena, err);
     if (code)
@@ -538,7 +590,9 @@ static enum err_code add_chat_message(struct turn *t, const json_t *message, con
     if (m.tool_call_id.set)
         return err_set(err, ERR_INVALID_VALUE, arena_printf(&t->arena, "%s.tool_call_id", path),
                        "Only messages of the role 'tool' have a 'tool_call_id'.");
-    if (json_array_size(m.tool_calls.value) > 0)
+    if (m.role.value == ROLE_FUNCTION)
+        return function_message(t, &m, path, err);
+    if (json_array_size(m.tool_calls.value) > 0 || m.function_call.set)
         return calling_chat_message(t, &m, path, err);
     if (!m.content.set && m.refusal.set) {
         messages_add(t, template_role(m.role.value), m.refusal.value, m.name.value);

@@ -31,6 +31,7 @@ struct tools {
     json_t *inactive; /* types of hosted tools; owned */
     json_t *only;     /* names of those that may be called; NULL: all; owned */
     bool none, required;
+    bool functions; /* asked for in chat's older form, so that a call is told in it */
     /* What tools_bind makes of it; NULL where nothing can be called. */
     struct calls *calls;
     struct grammar *grammar; /* what an answer may be, the format included */

@@ -238,10 +238,14 @@ def completion(c):
             raise Broken(f"choices[{n}]: a refusal is a string, and nothing stands beside it")
         if "tool_calls" in choice["message"]:
             message["tool_calls"] = [CHAT_CALL.get(c.get("type"), CALL) for c in choice["message"]["tool_calls"]]
-        expect({"<only>": True, "index": n, "logprobs": "<any>", "finish_reason": "<re:^(stop|length|tool_calls)$>",
+        if "function_call" in choice["message"]:
+            message["function_call"] = {"<only>": True, "name": "<string>", "arguments": "<any>"}
+        expect({"<only>": True, "index": n, "logprobs": "<any>", "finish_reason": "<re:^(stop|length|tool_calls|function_call)$>",
                 "message": message}, choice, f"choices[{n}]")
         if choice["finish_reason"] == "tool_calls" and not choice["message"].get("tool_calls"):
             raise Broken(f"choices[{n}]: tool_calls without calls")
+        if (choice["finish_reason"] == "function_call") != ("function_call" in choice["message"]) and choice["finish_reason"] != "length":
+            raise Broken(f"choices[{n}]: function_call without a call, or the other way round")
         for c in choice["message"].get("tool_calls", []):
             if choice["finish_reason"] == "tool_calls" and c["type"] == "function":
                 arguments(c["function"]["arguments"], f"choices[{n}]")
