@@ -104,22 +104,32 @@ static enum err_code read_stream_options(struct turn *t, const json_t *options, 
     return code;
 }
 
-/* What tools say of a field of theirs, said of the request's: tools[0].function.name is functions[0].name. */
-static enum err_code named_as_asked(struct turn *t, enum err_code code, struct err *err)
+/* A field of tools under the name that the request has for it: tools[0].function.name is functions[0].name. */
+static const char *name_asked(struct turn *t, struct str param)
 {
-    struct str param = str_from(arena_printf(&t->arena, "%s", err->param)), tail = { 0 };
-    struct str tools = STR("tools["), inner = STR(".function");
-    if (str_starts(param, STR("tool_choice"))) {
-        snprintf(err->param, sizeof err->param, "function_call");
-    } else if (str_starts(param, tools)) {
-        struct str rest = str_slice(param, tools.len, param.len);
-        size_t at = str_find(rest, inner);
-        if (at != SIZE_MAX)
-            tail = str_slice(rest, at + inner.len, rest.len);
-        snprintf(err->param, sizeof err->param, "functions[%.*s%.*s", STR_ARG(str_slice(rest, 0, at)),
-                 STR_ARG(tail));
-    }
-    return code;
+    struct str tools = STR("tools["), inner = STR(".function"), tail = { 0 };
+    if (str_starts(param, STR("tool_choice")))
+        return "function_call";
+    if (!str_starts(param, tools))
+        return param.ptr;
+    struct str rest = str_slice(param, tools.len, param.len);
+    size_t at = str_find(rest, inner);
+    if (at != SIZE_MAX)
+        tail = str_slice(rest, at + inner.len, rest.len);
+    return arena_printf(&t->arena, "functions[%.*s%.*s", STR_ARG(str_slice(rest, 0, at)), STR_ARG(tail));
+}
+
+/* An error of tools, said of what was asked. */
+static enum err_code said_of_functions(struct turn *t, enum err_code code, struct err *err)
+{
+    struct str message = str_from(arena_printf(&t->arena, "%s", err->message));
+    struct str param = str_from(arena_printf(&t->arena, "%s", err->param));
+    const char *name = name_asked(t, param);
+    size_t at = param.len ? str_find(message, param) : SIZE_MAX;
+    if (at == SIZE_MAX)
+        return err_set(err, code, name, "%s", message.ptr);
+    return err_set(err, code, name, "%.*s%s%s", STR_ARG(str_slice(message, 0, at)), name,
+                   message.ptr + at + param.len);
 }
 
 /* The older form of a choice, {"name"}, in tool_choice's; words are the same in both. */
@@ -155,7 +165,7 @@ static enum err_code decode_functions(struct turn *t, const struct chat_body *b,
         code = tools_bind(t, false, err);
     json_decref(tools);
     json_decref(choice);
-    return code ? named_as_asked(t, code, err) : ERR_OK;
+    return code ? said_of_functions(t, code, err) : ERR_OK;
 }
 
 static enum err_code decode_tools(struct turn *t, const struct chat_body *b, struct err *err)
