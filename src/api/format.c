@@ -303,11 +303,14 @@ void format_instruct(struct turn *t)
     buf_free(&line);
 }
 
-/* JSON mode promises an object; beside calls an answer is JSON. */
-bool format_may_refuse(const struct turn *t)
+/* JSON mode promises an object. */
+struct grammar *format_refusal(const struct turn *t)
 {
-    return json_object_get(t->format.shown, "schema") && !t->tools.grammar &&
-           engine_info(conductor_engine(t->api->conductor))->refusal;
+    if (t->tools.grammar)
+        return t->tools.refusal;
+    return json_object_get(t->format.shown, "schema")
+               ? engine_info(conductor_engine(t->api->conductor))->refusals
+               : NULL;
 }
 
 void format_put(struct json_writer *w, const struct turn *t)

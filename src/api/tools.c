@@ -463,6 +463,24 @@ static enum err_code compile(struct turn *t, const struct calls_options *o, stru
     return code;
 }
 
+/* An answer by a schema, beside calls, may be refused. */
+static enum err_code compile_refusal(struct turn *t, struct err *err)
+{
+    const struct engine_info *info = info_of(t);
+    struct format made = { 0 };
+    char key[SHA256_HEX_SIZE];
+    sha256_hex(key, (const struct str[]){ STR("refusal\n"), str_from(info->calls ? info->calls : "") }, 2);
+    if (!formats_take(t->api->formats, key, &made)) {
+        enum err_code code =
+            grammar_open_refusal(&made.grammar, str_from(info->refusal), t->tools.calls, err);
+        if (code)
+            return code;
+        formats_keep(t->api->formats, key, &made);
+    }
+    t->tools.refusal = made.grammar;
+    return ERR_OK;
+}
+
 enum err_code tools_bind(struct turn *t, bool parallel, struct err *err)
 {
     struct tools *tools = &t->tools;
@@ -482,6 +500,8 @@ enum err_code tools_bind(struct turn *t, bool parallel, struct err *err)
     };
     enum err_code code = compile(t, &o, err);
     json_decref(object);
+    if (!code && schema && !tools->required && info_of(t)->refusal)
+        code = compile_refusal(t, err);
     tools->offered = json_array();
     for (size_t i = 0; i < json_array_size(tools->list); i++)
         if (may_call(tools, json_array_get(tools->list, i)))
@@ -499,4 +519,5 @@ void tools_free(struct tools *t)
     json_decref(t->offered);
     calls_unref(t->calls);
     grammar_unref(t->grammar);
+    grammar_unref(t->refusal);
 }

@@ -485,7 +485,7 @@ void turn_spec(const struct turn *t, struct job_spec *spec)
         .grammar = t->tools.grammar ? t->tools.grammar : t->format.grammar,
         .calls = t->tools.calls,
         .json = t->format.grammar != NULL,
-        .may_refuse = format_may_refuse(t),
+        .refusal = format_refusal(t),
         .seed = t->seed,
     };
     memcpy(spec->stops, t->stops, sizeof spec->stops);

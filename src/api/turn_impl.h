@@ -35,6 +35,7 @@ struct tools {
     /* What tools_bind makes of it; NULL where nothing can be called. */
     struct calls *calls;
     struct grammar *grammar; /* what an answer may be, the format included */
+    struct grammar *refusal; /* what may stand in the place of an answer by a schema; NULL: nothing */
     json_t *omitted;         /* as a format's, of functions' parameters; owned */
     json_t *offered;         /* as Chat Completions has them, for the model; owned */
 };
@@ -68,7 +69,8 @@ enum err_code format_decode(struct turn *t, const json_t *format, struct err *er
 enum err_code format_decode_chat(struct turn *t, const json_t *format, struct err *err);
 void format_instruct(struct turn *t); /* tells the model, behind all its messages were added */
 void format_put(struct json_writer *w, const struct turn *t); /* as a value */
-bool format_may_refuse(const struct turn *t);                 /* in place of an answer of its schema */
+struct grammar *format_refusal(
+    const struct turn *t); /* in place of an answer of its schema; NULL: it may not */
 void format_free(struct format *f);
 
 /* --- turn.c ----------------------------------------------------------------------------------------- */

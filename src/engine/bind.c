@@ -9,10 +9,11 @@
  * Forced text. What must come next whatever the model says is put without asking it, as the tokens that the model's own
  * tokenizer makes of it. The last of those is left to the model, unless the text ends there: with what follows it might have
  * been one longer token, and a model that is cut off in the middle of a token goes on badly. The model is always asked for
- * the first token behind a thought, and for the first at all where it may refuse.
+ * the first token behind a thought.
  *
- * Refusals. Where the model may refuse, a second matcher stands beside the first until the text begins; its first token decides
- * which of them goes on. An answer that has not begun is closed as the first one's.
+ * Refusals. Where the model may refuse, a second matcher stands beside the first until the first token that only one of them takes:
+ * without a head that is the first at all. Until then the model is asked for every token, no guess is looked at, and an
+ * answer is closed as the first one's.
  *
  * Closing. When few tokens are left, the shortest text that makes the answer whole is known at every token. One that would
  * leave too little room for it is not taken: the closing text is put instead, and the sequence ends behind it as one that came
@@ -50,13 +51,12 @@ void bind_free(struct sequence *s)
     ids_free(&b->close);
     ids_free(&b->close_next);
     grammar_unref(s->params.grammar);
+    grammar_unref(s->params.refusal);
     *b = (struct binding){ 0 };
 }
 
-/* The pattern: the opening as it stands, then anything. */
 enum err_code bind_open_refusal(struct grammar **out, struct str opening, struct err *err)
 {
-    struct buf pattern = { 0 };
     char first = opening.len ? opening.ptr[0] : 0;
     bool letter = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z');
     *out = NULL;
@@ -66,15 +66,7 @@ enum err_code bind_open_refusal(struct grammar **out, struct str opening, struct
             "thinkd.refusal.opening has to be 1 to %d bytes of UTF-8 and to begin with a letter, but not "
             "with t, f or n: JSON may begin with those.",
             REFUSAL_BYTES_MAX);
-    for (size_t i = 0; i < opening.len; i++) {
-        if (strchr("\\.+*?()|[]{}^$", opening.ptr[i]))
-            buf_putc(&pattern, '\\');
-        buf_putc(&pattern, opening.ptr[i]);
-    }
-    buf_puts(&pattern, "(?s:.*)");
-    enum err_code code = grammar_open_regex(out, buf_str(&pattern), err);
-    buf_free(&pattern);
-    return code;
+    return grammar_open_refusal(out, opening, NULL, err);
 }
 
 bool bind_holds(const struct sequence *s)
@@ -120,17 +112,30 @@ static bool is_opening(const struct sequence *s, int32_t id)
     return id >= 0 && !s->bind.begun && id == reply_scan_opening(&s->scan);
 }
 
-/* Where the text stands behind id, in a copy; NULL: id is no part of it. */
+/* Where m stands behind id, in a copy; NULL: id is no part of its text, or there is no m. */
+static struct matcher *fork_of(const struct sequence *s, const struct matcher *m, int32_t id)
+{
+    struct matcher *copy = m ? matcher_copy(m) : NULL;
+    if (!copy || bind_accept(s, copy, id))
+        return copy;
+    matcher_close(copy);
+    return NULL;
+}
+
+/* Where the text stands behind id: as what the grammar makes, else as a refusal. */
 static struct matcher *fork_by(const struct sequence *s, int32_t id)
 {
-    const struct matcher *from[] = { s->bind.matcher, s->bind.refusal };
-    for (size_t i = 0; i < ARRAY_LEN(from) && from[i]; i++) {
-        struct matcher *copy = matcher_copy(from[i]);
-        if (bind_accept(s, copy, id))
-            return copy;
-        matcher_close(copy);
-    }
-    return NULL;
+    struct matcher *copy = fork_of(s, s->bind.matcher, id);
+    return copy ? copy : fork_of(s, s->bind.refusal, id);
+}
+
+/* Where a refusal stands behind id, if id is a part of both texts. */
+static struct matcher *fork_beside(const struct sequence *s, int32_t id)
+{
+    struct matcher *copy = s->bind.refusal ? fork_of(s, s->bind.matcher, id) : NULL;
+    struct matcher *beside = copy ? fork_of(s, s->bind.refusal, id) : NULL;
+    matcher_close(copy);
+    return beside;
 }
 
 bool bind_allows(const struct sequence *s, int32_t id)
@@ -160,14 +165,14 @@ void bind_mask(const struct sequence *s, struct matcher *m, uint64_t *mask, size
     memset(mask + words, 0, (n_words - words) * sizeof *mask); /* ids that have no spelling */
     for (size_t i = 0; s->params.ignore_eos && i < s->spelling.n_ends; i++)
         set_bit(mask, s->spelling.ends[i], false);
-    if (m != s->bind.matcher || s->bind.begun)
+    if (m != s->bind.matcher)
         return;
     if (s->bind.refusal) {
         allowed = matcher_mask(s->bind.refusal, &words);
         for (size_t i = 0; i < words && i < n_words; i++)
             mask[i] |= allowed[i];
     }
-    int32_t opening = reply_scan_opening(&s->scan);
+    int32_t opening = s->bind.begun ? -1 : reply_scan_opening(&s->scan);
     if (opening >= 0)
         set_bit(mask, opening, true);
     for (size_t i = 0; i < s->spelling.n_layout; i++)
@@ -251,7 +256,7 @@ static void look_ahead(struct sequence *s)
     }
     if (b->tight)
         b->ahead.len = b->at = 0; /* each token is weighed against the closing */
-    else if (b->at == b->ahead.len && s->spelling.vocab)
+    else if (b->at == b->ahead.len && s->spelling.vocab && !b->refusal)
         force(s);
 }
 
@@ -261,15 +266,15 @@ void bind_start(struct sequence *s)
     if (!s->params.grammar)
         return;
     matcher_open(&b->matcher, s->params.grammar, s->spelling.vocab);
-    if (s->params.may_refuse)
-        matcher_open(&b->refusal, s->spelling.refusal, s->spelling.vocab);
+    if (s->params.refusal)
+        matcher_open(&b->refusal, s->params.refusal, s->spelling.vocab);
     b->look_at = left_of(s);
     b->close_known = closing_of(s, b->matcher, left_of(s), &b->close);
 }
 
 void bind_begin(struct sequence *s)
 {
-    if (bind_holds(s) && reply_scan_opening(&s->scan) < 0 && s->spelling.vocab && !s->bind.refusal)
+    if (bind_holds(s) && reply_scan_opening(&s->scan) < 0 && s->spelling.vocab)
         look_ahead(s); /* nothing can come before its text, or in its place */
 }
 
@@ -340,15 +345,17 @@ static bool go_on(struct sequence *s, int32_t id)
         struct ids close = b->close;
         b->close = b->close_next;
         b->close_next = close;
-    } else if (b->begun) {
+    } else if (b->begun && !b->refusal) {
         return bind_accept(s, b->matcher, id);
     } else if (!(b->next = fork_by(s, id))) {
         return false;
     }
+    struct matcher *beside = fork_beside(s, id);
     matcher_close(b->matcher);
-    b->matcher = b->next;
     matcher_close(b->refusal);
-    b->refusal = b->next = NULL;
+    b->matcher = b->next;
+    b->refusal = beside;
+    b->next = NULL;
     return true;
 }
 

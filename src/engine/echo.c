@@ -56,7 +56,6 @@ struct echo {
     struct words *words;
     struct sampler *digits;
     bool release_next;
-    struct grammar *refusal;
 };
 
 /* --- prompts ----------------------------------------------------------------------------------------- */
@@ -227,7 +226,7 @@ static enum err_code echo_open(struct engine *e, const struct engine_config *cfg
     e->echo = mem_zalloc(sizeof *e->echo);
     e->echo->words = words_open();
     e->echo->digits = sampler_open(&kernels_scalar, DIGITS);
-    return bind_open_refusal(&e->echo->refusal, str_from(e->info.refusal), err);
+    return bind_open_refusal(&e->info.refusals, str_from(e->info.refusal), err);
 }
 
 static void echo_close(struct engine *e)
@@ -236,7 +235,7 @@ static void echo_close(struct engine *e)
         return;
     sampler_close(e->echo->digits);
     words_close(e->echo->words);
-    grammar_unref(e->echo->refusal);
+    grammar_unref(e->info.refusals);
     mem_free(e->echo);
 }
 
@@ -253,7 +252,6 @@ static void echo_start(struct engine *e, struct sequence *s)
     struct spelling spelling = { .ctx = e->echo,
                                  .put = put_text,
                                  .scan = scan,
-                                 .refusal = e->echo->refusal,
                                  .encode = encode,
                                  .ends = end_ids,
                                  .n_ends = ARRAY_LEN(end_ids),

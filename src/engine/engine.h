@@ -126,6 +126,7 @@ struct engine_info {
     bool shows_tools; /* its template shows the tools of a conversation; else a message must */
     /* How each of the model's refusals begins, with a letter that begins no JSON; NULL: it is not known for any. */
     const char *refusal;
+    struct grammar *refusals;         /* what they may be where no calls are; NULL as refusal. The engine's */
     double temperature, top_p, min_p; /* that the model's file advises; NAN: it does not */
 };
 
@@ -171,9 +172,9 @@ struct engine_params {
      * too, with closed_by_grammar; an answer that is not whole then ended with FINISH_LENGTH. Tokens that can only be these are
      * put without asking the model, as forced ones. The text is what the answer's events say, to the byte. */
     struct grammar *grammar;
-    /* The model may refuse instead: an answer that begins as engine_info.refusal says goes on freely. Its first token decides,
-     * and nothing forces it: a closing is the grammar's. Only with a grammar of JSON, and where refusal is not NULL. */
-    bool may_refuse;
+    /* The model may refuse instead: a text of this one, the engine's refusals or one of grammar_open_refusal. Where the two part
+     * decides, and nothing forces it: a closing is the grammar's. NULL: it may not. A reference is taken, too. */
+    struct grammar *refusal;
     int64_t
         tokens_max; /* generated in all, > 0 (0 with prompt_logprobs: only the prompt is read); the context's end binds too */
     int64_t

@@ -147,7 +147,6 @@ struct spelling {
     size_t n_opening, n_to_head; /* the first so many markers lead to a head */
     /* For a grammar. */
     struct grammar_vocab *vocab; /* NULL: it goes by the bytes of put */
-    struct grammar *refusal;     /* what a refusal may be; NULL: there is none */
     /* The tokens of a text that other text stands before; special: control tokens in it are found. False: it has none. */
     bool (*encode)(const void *ctx, struct str text, bool special, struct ids *out);
     const int32_t *ends; /* [n_ends] what ends a turn, the usual one first */
@@ -161,9 +160,10 @@ struct spelling {
 
 struct binding {
     struct matcher *matcher; /* NULL: nothing binds */
-    struct matcher *refusal; /* until the text begins, where it may be one; no text begins both */
-    bool begun, layout;      /* a token of its text came; the blank before it */
-    struct ids ahead;        /* what comes next whatever the model says; at: how many of them came */
+    struct matcher
+        *refusal;       /* as long as the text may become one, beside what else it may be; NULL: it may not */
+    bool begun, layout; /* a token of its text came; the blank before it */
+    struct ids ahead;   /* what comes next whatever the model says; at: how many of them came */
     size_t at;
     bool closing;     /* and ends the sequence */
     bool tight;       /* each token is weighed against close */
@@ -178,7 +178,7 @@ void bind_start(struct sequence *s); /* tokens_max and spelling are known */
 void bind_free(struct sequence *s);  /* lets go of the grammar, too */
 /* Behind that, once it is known what is forced first: a text that begins with the next token may be forced itself. */
 void bind_begin(struct sequence *s);
-/* What a refusal may be that begins so; ERR_FORMAT: none can be told from JSON by that. */
+/* The engine's refusals, which begin so; ERR_FORMAT: none can be told from JSON by that. */
 enum err_code bind_open_refusal(struct grammar **out, struct str opening, struct err *err);
 bool bind_holds(const struct sequence *s);
 int64_t bind_room(
@@ -436,7 +436,6 @@ struct local {
     struct ids again;            /* what sends one back; empty: the file has none */
     struct ids ends, layout;     /* see struct spelling */
     struct grammar_vocab *vocab; /* NULL: no grammar was asked for yet */
-    struct grammar *refusal;     /* NULL: the file knows none */
     struct step *step;
     struct ids history; /* room.c's scratch */
 };

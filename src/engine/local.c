@@ -100,7 +100,7 @@ static enum err_code local_open(struct engine *e, const struct engine_config *cf
         if (code)
             return code;
     }
-    if (info->refusal && (code = bind_open_refusal(&l->refusal, str_from(info->refusal), err)))
+    if (info->refusal && (code = bind_open_refusal(&e->info.refusals, str_from(info->refusal), err)))
         return code;
     find_layout(l);
     fill_info(e, info);
@@ -118,7 +118,7 @@ static void local_close(struct engine *e)
     ids_free(&l->ends);
     ids_free(&l->layout);
     grammar_vocab_close(l->vocab);
-    grammar_unref(l->refusal);
+    grammar_unref(e->info.refusals);
     chat_format_free(&l->format);
     model_close(l->model);
     mem_free((void *)e->info.description);
@@ -207,7 +207,6 @@ static void local_start(struct engine *e, struct sequence *s)
                                  .put = put_text,
                                  .scan = scan_raw,
                                  .vocab = l->vocab,
-                                 .refusal = l->refusal,
                                  .encode = encode,
                                  .ends = l->ends.ptr,
                                  .n_ends = l->ends.len,

@@ -64,6 +64,8 @@ struct sequence *sequence_open(uint64_t id, struct engine_prompt *prompt, const 
     s->params.biases = copy_biases(params->biases, params->n_biases);
     if (params->grammar)
         grammar_ref(params->grammar);
+    if (params->refusal)
+        grammar_ref(params->refusal);
     s->params.past = copy_past(params->past, params->n_past);
     rng_init(&s->rng, params->seed, params->stream);
     return s;

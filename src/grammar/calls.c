@@ -17,8 +17,8 @@
  *
  * A custom tool's input is JSON text in the member "input", which is also how a history shows it; what a Lark grammar makes
  * is no regular set, so it has no such image and stands as it is behind {"name": "f"} and a line break, up to the end of the answer.
- * Where such a tool is among them, and with mistral-args and harmony, an open object may say a key twice: no mark sets its
- * text apart.
+ * Where such a tool is among them, and beside free text with mistral-args and harmony, an open object may say a key twice: no mark
+ * sets its text apart.
  *
  * A reader is given what the engine shows of an answer. A closing marker that is a token may be missing there.
  *
@@ -424,7 +424,11 @@ static enum err_code make(const struct making *m, const json_t *tools, const str
     *out = calls_node(m, framed, raw);
     if (m->o->text)
         code = with_text(m, out);
-    builder_keys_behind(m->b, str_from(raw == node_never(m->b) ? m->f->mark : ""));
+    if (raw != node_never(m->b))
+        builder_keys_behind(m->b, STR(""));
+    else if (m->o->text &&
+             !m->o->answer) /* else all of it is JSON, and what stands around calls ends no key */
+        builder_keys_behind(m->b, str_from(m->f->mark));
     return code;
 }
 
@@ -455,6 +459,24 @@ enum err_code grammar_open_calls(struct grammar **out, const struct calls *c, co
 bool grammar_has_heads(const struct grammar *g)
 {
     return g->heads;
+}
+
+enum err_code grammar_open_refusal(struct grammar **out, struct str opening, const struct calls *c,
+                                   struct err *err)
+{
+    const struct making m = { .b = builder_open(), .c = c, .f = c ? c->form : NULL, .err = err };
+    const struct node *any = any_text(&m);
+    const struct node *begun[] = { node_text(m.b, opening), any };
+    const struct node *parts[] = { c ? framing(&m, m.f->heads->text) : node_empty(m.b),
+                                   node_seq(m.b, begun, 2) };
+    if (c)
+        parts[1] = node_and(m.b, parts[1], free_text(&m));
+    size_t start = rule_new(m.b, "the refusal");
+    rule_define(m.b, start, node_seq(m.b, parts, 2));
+    enum err_code code = grammar_from(out, m.b, start, ERR_INVALID_VALUE, err);
+    if (!code)
+        (*out)->heads = c && m.f->heads != &no_heads;
+    return code;
 }
 
 /* --- read back -------------------------------------------------------------------------------------------------- */

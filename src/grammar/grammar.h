@@ -88,6 +88,10 @@ enum err_code grammar_open_calls(struct grammar **out, const struct calls *c, co
                                  struct err *err);
 /* Its texts begin with a message's head, behind <|start|>assistant, and hold more of them: calls in the form "harmony". */
 bool grammar_has_heads(const struct grammar *g);
+/* What may stand in the place of an answer in JSON: a text that begins with opening (UTF-8, not empty) and goes on freely. Beside the
+ * calls of c, if not NULL, it is spelled as a text of such an answer and holds nothing that could be taken for a call. */
+enum err_code grammar_open_refusal(struct grammar **out, struct str opening, const struct calls *c,
+                                   struct err *err);
 
 /* An answer of that grammar taken apart while it comes: put, then next until there is none. */
 enum calls_piece { CALLS_TEXT, CALLS_BEGIN, CALLS_ARGUMENTS };

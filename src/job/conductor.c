@@ -83,7 +83,7 @@ static void take_params(struct job *j, const struct job_spec *spec)
         .frequency_penalty = spec->frequency_penalty,
         .n_biases = spec->n_biases,
         .grammar = spec->grammar ? grammar_ref(spec->grammar) : NULL,
-        .may_refuse = spec->may_refuse,
+        .refusal = spec->refusal ? grammar_ref(spec->refusal) : NULL,
     };
     j->calls = spec->calls ? calls_ref(spec->calls) : NULL;
     j->json = spec->json;
@@ -194,6 +194,7 @@ static void job_free(struct job *j)
     mem_free((void *)j->params.biases);
     mem_free((void *)j->compaction.ptr);
     grammar_unref(j->params.grammar);
+    grammar_unref(j->params.refusal);
     calls_unref(j->calls);
     for (size_t i = 0; i < j->n_prompts; i++)
         engine_prompt_unref(j->prompts[i]);

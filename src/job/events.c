@@ -176,10 +176,10 @@ static void put_text(struct job *j, size_t choice, struct str text)
     put(j, &ev);
 }
 
-/* No JSON begins with a refusal's first letter (engine_info). */
+/* Neither JSON nor a call begins with a refusal's first letter (engine_info). */
 bool job_refuses(const struct job *j, struct str answer)
 {
-    return j->params.may_refuse && answer.len && answer.ptr[0] == engine_info(j->engine)->refusal[0];
+    return j->params.refusal && answer.len && answer.ptr[0] == engine_info(j->engine)->refusal[0];
 }
 
 static void begin_message(struct job *j, size_t choice, struct str text)

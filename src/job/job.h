@@ -174,9 +174,9 @@ struct job_spec {
     size_t n_biases;
     struct grammar *grammar; /* what each visible answer is held to, or NULL; the job takes a reference */
     struct calls
-        *calls;      /* grammar's: the calls that are part of an answer; NULL: none are; a reference too */
-    bool json;       /* answers, or what of them is no call, are JSON */
-    bool may_refuse; /* as the engine has it */
+        *calls; /* grammar's: the calls that are part of an answer; NULL: none are; a reference too */
+    bool json;  /* answers, or what of them is no call, are JSON */
+    struct grammar *refusal; /* as the engine has it; a reference too */
     uint64_t seed;
     const struct job_record *record;   /* NULL: nothing is kept; copied */
     const struct job_watcher *watcher; /* of the caller that waits; NULL: none */

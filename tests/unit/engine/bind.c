@@ -326,7 +326,7 @@ static void a_refusal_may_stand_in_its_place(void **state)
     for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
         params[seq] = collect_params(1 + (int64_t)seq % 64);
         params[seq].grammar = g;
-        params[seq].may_refuse = seq % 3 > 0;
+        params[seq].refusal = seq % 3 ? engine_info(c->engine)->refusals : NULL;
         params[seq].think_tokens_max = 10;
         params[seq].seed = seq;
         params[seq].temperature = 1.5;
@@ -341,7 +341,7 @@ static void a_refusal_may_stand_in_its_place(void **state)
             continue;
         }
         size_t whole = strlen(opening), same = text.len < whole ? text.len : whole;
-        assert_true(params[seq].may_refuse && memcmp(text.ptr, opening, same) == 0);
+        assert_true(params[seq].refusal && memcmp(text.ptr, opening, same) == 0);
         assert_true(text.len >= whole || s->finish == FINISH_LENGTH);
         refused += text.len > whole;
         if (text.len > whole && resumed++ < 2)
@@ -494,6 +494,69 @@ static void calls_are_messages(void **state)
     json_decref(tools);
 }
 
+/* Beside calls a refusal is told apart behind the head that it shares with the document. */
+static void refusals_stand_beside_calls(void **state)
+{
+    (void)state;
+    enum { SEQUENCES = 240, SHORT = 60 };
+    json_t *tools = json_loads(tools_json, 0, NULL),
+           *answer = json_loads("{\"enum\": [\"yes\", 7]}", 0, NULL);
+    struct collector *c = open_model(channels), *d = open_model(channels);
+    const struct calls_options o = { .form = "harmony", .text = true, .parallel = true, .answer = answer };
+    struct calls *calls;
+    struct grammar *g, *refusal;
+    json_t *omitted;
+    size_t at;
+    calls_open(&calls, tools, &o);
+    assert_int_equal(grammar_open_calls(&g, calls, tools, &o, &omitted, &at, NULL), ERR_OK);
+    assert_int_equal(grammar_open_refusal(&refusal, str_from(opening), calls, NULL), ERR_OK);
+    struct engine_prompt *prompt = open_calling(c, false);
+    struct engine_params params[SEQUENCES];
+    int refused = 0, answered = 0, called = 0;
+    uint64_t resumed = 0;
+    for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
+        params[seq] = collect_params(seq < SHORT ? 12 + (int64_t)seq : 120);
+        params[seq].grammar = g;
+        params[seq].refusal = seq % 4 ? refusal : NULL;
+        params[seq].think_tokens_max = 0;
+        params[seq].seed = seq;
+        params[seq].temperature = 2;
+        collect_submit(c, seq, prompt, &params[seq]);
+    }
+    for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
+        const struct collected *s = collect_wait(c, seq);
+        struct read_back r;
+        if (s->failed)
+            fail_msg("%s", s->err.message);
+        read_back(&r, calls, buf_str(&s->answer));
+        bool refuses = r.text.len && r.text.ptr[0] == opening[0];
+        if (refuses) {
+            size_t same = r.text.len < strlen(opening) ? r.text.len : strlen(opening);
+            assert_true(params[seq].refusal && r.tool < 0 && memcmp(r.text.ptr, opening, same) == 0);
+            refused += s->finish == FINISH_STOP;
+        } else if (s->finish == FINISH_STOP && r.tool < 0) {
+            const char *text = collect_text(&s->answer);
+            assert_true(strcmp(text, "\"yes\"") == 0 || strcmp(text, "7") == 0);
+            answered++;
+        }
+        called += r.tool >= 0;
+        if (seq < SHORT && resumed < 6 && (refuses || seq % 12 == 5))
+            goes_on_alike(d, resumed++ * 80, prompt, &params[seq], s);
+        buf_free(&r.text);
+        buf_free(&r.arguments);
+    }
+    if (refused < 3 || answered < 3 || called < 3)
+        fail_msg("%d refused, %d answered, %d called", refused, answered, called);
+    engine_prompt_unref(prompt);
+    grammar_unref(g);
+    grammar_unref(refusal);
+    calls_unref(calls);
+    collect_close(c);
+    collect_close(d);
+    json_decref(answer);
+    json_decref(tools);
+}
+
 /* --- echo ---------------------------------------------------------------------------------------------------- */
 
 static void echo_keeps_to_it(void **state)
@@ -551,6 +614,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_refusal_may_stand_in_its_place),
     cmocka_unit_test(openings_that_begin_json_are_refused),
     cmocka_unit_test(calls_are_messages),
+    cmocka_unit_test(refusals_stand_beside_calls),
     cmocka_unit_test_teardown(echo_keeps_to_it, free_models),
 };
 TEST_GROUP(engine_bind, tests)

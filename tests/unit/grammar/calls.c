@@ -251,6 +251,102 @@ static void answers_in_json(void **state)
 }
 
 /* Open objects say no key twice, whatever quotes and braces the text before them has. */
+/* Where no text is free, they do so in documents and in every form's calls. */
+static void watches_keys_where_all_is_json(void **state)
+{
+    static const struct {
+        struct case_calls k;
+        bool text;
+    } cases[] = {
+        { { "hermes", "{\"a\": 1, \"b\": {\"a\": 1}}", "{\"a\": 1, \"b\": {\"a\": 1}}" }, true },
+        { { "hermes", "{\"a\": 1, \"a\"", NULL }, true },
+        { { "harmony", "<|channel|>final<|message|>{\"a\": 1, \"a\"", NULL }, true },
+        { { "mistral-args", "{\"a\": 1, \"b\": {\"a\": 1, \"a\"", NULL }, true },
+        { { "mistral-args", "[TOOL_CALLS]add_all[ARGS]{\"a\": 1, \"a\"", NULL }, true },
+        { { "mistral-args", "[TOOL_CALLS]add_all[ARGS]{\"a\": 1, \"a\"", NULL }, false },
+        { { "mistral-args", "[TOOL_CALLS]add_all[ARGS]{\"a\":1}[TOOL_CALLS]add_all[ARGS]{\"a\":1}",
+            "|add_all:{\"a\":1}|add_all:{\"a\":1}" },
+          false },
+        { { "llama3",
+            "{\"name\": \"add_all\", \"parameters\": {\"name\":1}}; {\"name\": \"add_all\", \"parameters\": "
+            "{\"name\":1,\"name\"",
+            NULL },
+          false },
+        { { "harmony",
+            "<|channel|>commentary to=functions.add_all <|constrain|>json<|message|>{\"a\": 1, \"a\"", NULL },
+          false },
+        { { "plain", "<tool_call>\n{\"name\": \"add_all\", \"arguments\": {\"b\": {}, \"b\"", NULL }, false },
+    };
+    json_t *tools = json_loads(tools_json, 0, NULL), *only = json_pack("[s]", "add_all"),
+           *answer = json_object();
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct calls_options o = { .form = cases[i].k.form,
+                                         .text = cases[i].text,
+                                         .answer = cases[i].text ? answer : NULL,
+                                         .parallel = true,
+                                         .only = only };
+        struct calls *c;
+        struct grammar *g = open_calls(&c, tools, &o);
+        check_case(c, g, &cases[i].k);
+        grammar_unref(g);
+        calls_unref(c);
+    }
+    json_decref(answer);
+    json_decref(only);
+    json_decref(tools);
+}
+
+static void refusals_are_no_calls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *form, *text, *log; /* as in check_text */
+    } cases[] = {
+        { "plain", "I cannot", "I cannot" },
+        { "plain", "I cannot (.*) <tool_cal", "I cannot (.*) <tool_cal" },
+        { "plain", "I cannot <tool_call>", NULL },
+        { "plain", "I c\"", NULL },
+        { "plain", "{", NULL },
+        { "hermes", "I cannot {\"a\":1}\n", "I cannot {\"a\":1}\n" },
+        { "hermes", "I cannot\n<tool_call>", NULL },
+        { "mistral", "I cannot [TOOL_CALLS]", NULL },
+        { "phi4", "I cannot <|tool_call|>", NULL },
+        { "llama3", "I cannot {", "I cannot {" }, /* beside JSON it is written as plain is */
+        { "harmony", "<|channel|>final<|message|>I cannot \n <|channel|>", "I cannot \n <|channel|>" },
+        { "harmony", "<|channel|>c", NULL },
+        { "harmony", "I", NULL },
+    };
+    json_t *tools = json_loads(tools_json, 0, NULL), *answer = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct calls_options o = { .form = cases[i].form, .text = true, .answer = answer };
+        const char *head = strstr(cases[i].text, "<|message|>");
+        struct calls *calls;
+        struct grammar *g;
+        calls_open(&calls, tools, &o);
+        assert_int_equal(grammar_open_refusal(&g, STR("I cannot"), calls, NULL), ERR_OK);
+        assert_int_equal(grammar_has_heads(g), strcmp(cases[i].form, "harmony") == 0);
+        check_text(calls, g, cases[i].form, cases[i].text,
+                   head ? head + strlen("<|message|>") : cases[i].text, cases[i].log);
+        grammar_unref(g);
+        calls_unref(calls);
+    }
+    json_decref(answer);
+    json_decref(tools);
+}
+
+/* By itself it may say anything behind its opening, whose characters mean nothing else. */
+static void refusals_begin_alike(void **state)
+{
+    (void)state;
+    struct grammar *g;
+    assert_int_equal(grammar_open_refusal(&g, STR("No (.*)"), NULL, NULL), ERR_OK);
+    assert_false(grammar_has_heads(g));
+    check_text(NULL, g, "none", "No (.)", NULL, NULL);
+    check_text(NULL, g, "none", "No (.*]", NULL, NULL);
+    grammar_unref(g);
+}
+
 static void watches_keys_in_calls_alone(void **state)
 {
     static const struct case_calls cases[] = {
@@ -376,9 +472,16 @@ static void asks_for_control_tokens(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(asks_for_control_tokens),  cmocka_unit_test(goes_both_ways),
-    cmocka_unit_test(messages_have_heads),      cmocka_unit_test(keeps_to_the_choice),
-    cmocka_unit_test(answers_in_json),          cmocka_unit_test(watches_keys_in_calls_alone),
-    cmocka_unit_test(says_which_tool_is_wrong), cmocka_unit_test(names_what_it_leaves_out),
+    cmocka_unit_test(asks_for_control_tokens),
+    cmocka_unit_test(goes_both_ways),
+    cmocka_unit_test(messages_have_heads),
+    cmocka_unit_test(keeps_to_the_choice),
+    cmocka_unit_test(watches_keys_where_all_is_json),
+    cmocka_unit_test(refusals_are_no_calls),
+    cmocka_unit_test(refusals_begin_alike),
+    cmocka_unit_test(answers_in_json),
+    cmocka_unit_test(watches_keys_in_calls_alone),
+    cmocka_unit_test(says_which_tool_is_wrong),
+    cmocka_unit_test(names_what_it_leaves_out),
 };
 TEST_GROUP(grammar_calls, tests)
