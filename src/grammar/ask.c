@@ -164,3 +164,8 @@ void builder_keys_behind(struct builder *b, struct str mark)
     b->unique_keys = b->unique_keys && mark.len;
     b->keys_mark = mark;
 }
+
+void builder_keys_until(struct builder *b, struct str stop)
+{
+    b->keys_stop = stop;
+}

@@ -17,8 +17,7 @@
  *
  * A custom tool's input is JSON text in the member "input", which is also how a history shows it; what a Lark grammar makes
  * is no regular set, so it has no such image and stands as it is behind {"name": "f"} and a line break, up to the end of the answer.
- * Where such a tool is among them, and beside free text with mistral-args and harmony, an open object may say a key twice: no mark
- * sets its text apart.
+ * Beside free text with mistral-args and harmony an open object may say a key twice: no mark sets its text apart.
  *
  * A reader is given what the engine shows of an answer. A closing marker that is a token may be missing there.
  *
@@ -56,21 +55,24 @@ static const struct form {
     const char *raw; /* in the place of middle where an input stands as it is */
     const char *between;
     const char *mark; /* by which grammars know a call's object (builder_keys_behind) */
+    const char *
+        stop; /* and that an input stands as it is: what nothing else has outside of strings (builder_keys_until) */
     const struct heads *heads;
 } forms[] = {
     { "hermes", "<tool_call>", "</tool_call>", true, true, "\n", "\n", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", &no_heads },
+      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", "\"}\n", &no_heads },
     { "phi4", "<|tool_call|>", "<|/tool_call|>", true, false, "[", "]", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", ", ", "{\"name\": \"", &no_heads },
+      "\", \"arguments\": ", "}", "\"}\n", ", ", "{\"name\": \"", "\"}\n", &no_heads },
     { "mistral", "[TOOL_CALLS]", "", true, false, "[", "]", "{\"name\": \"", "\", \"arguments\": ", "}",
-      "\"}\n", ", ", "{\"name\": \"", &no_heads },
-    { "mistral-args", "[TOOL_CALLS]", "", true, true, "", "", "", "[ARGS]", "", "\n", "", "", &no_heads },
+      "\"}\n", ", ", "{\"name\": \"", "\"}\n", &no_heads },
+    { "mistral-args", "[TOOL_CALLS]", "", true, true, "", "", "", "[ARGS]", "", "\n", "", "", "\n",
+      &no_heads },
     { "llama3", "", "", false, true, "", "", "{\"name\": \"", "\", \"parameters\": ", "}", "\"}\n", "; ",
-      "{\"name\": \"", &no_heads },
+      "{\"name\": \"", "\"}\n", &no_heads },
     { "harmony", "<|channel|>commentary to=functions.", "", true, true, "", "", "",
-      " <|constrain|>json<|message|>", "", "<|message|>", "", "", &harmony_heads },
+      " <|constrain|>json<|message|>", "", "<|message|>", "", "", "=functions.", &harmony_heads },
     { "plain", "<tool_call>", "</tool_call>", false, true, "\n", "\n", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", &no_heads },
+      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", "\"}\n", &no_heads },
 };
 #define FORM_PLAIN (&forms[ARRAY_LEN(forms) - 1])
 #define INPUT_HEAD "{\"input\": \""
@@ -424,11 +426,10 @@ static enum err_code make(const struct making *m, const json_t *tools, const str
     *out = calls_node(m, framed, raw);
     if (m->o->text)
         code = with_text(m, out);
-    if (raw != node_never(m->b))
-        builder_keys_behind(m->b, STR(""));
-    else if (m->o->text &&
-             !m->o->answer) /* else all of it is JSON, and what stands around calls ends no key */
+    if (m->o->text && !m->o->answer) /* else all of it is JSON, and what stands around calls ends no key */
         builder_keys_behind(m->b, str_from(m->f->mark));
+    if (raw != node_never(m->b))
+        builder_keys_until(m->b, str_from(m->f->stop));
     return code;
 }
 

@@ -62,17 +62,24 @@ static bool step_in_string(struct keys *k, unsigned char byte, struct arena *are
     return true;
 }
 
-/* A mark begins with a byte that it does not have again. */
-static bool ends_mark(struct keys *k, unsigned char byte)
+/* at: how many bytes of mark came last. A mark begins with a byte that it does not have again. */
+static bool ends_mark(struct str mark, size_t *at, unsigned char byte)
 {
-    if (byte == (unsigned char)k->mark.ptr[k->mark_at])
-        k->mark_at++;
+    if (byte == (unsigned char)mark.ptr[*at])
+        ++*at;
     else
-        k->mark_at = byte == (unsigned char)k->mark.ptr[0];
-    if (k->mark_at < k->mark.len)
+        *at = byte == (unsigned char)mark.ptr[0];
+    if (*at < mark.len)
         return false;
-    k->mark_at = 0;
+    *at = 0;
     return true;
+}
+
+static bool stops(struct keys *k, unsigned char byte)
+{
+    bool looks = !k->mark.len || k->top || k->stop_at;
+    k->stopped |= k->stop.len && looks && ends_mark(k->stop, &k->stop_at, byte) && !k->in_string;
+    return k->stopped;
 }
 
 static void begin_at_mark(struct keys *k, struct arena *arena)
@@ -84,7 +91,9 @@ static void begin_at_mark(struct keys *k, struct arena *arena)
 
 bool keys_step(struct keys *k, unsigned char byte, struct arena *arena)
 {
-    if (k->mark.len && ends_mark(k, byte)) {
+    if (stops(k, byte))
+        return true;
+    if (k->mark.len && ends_mark(k->mark, &k->mark_at, byte)) {
         begin_at_mark(k, arena);
         return true;
     }

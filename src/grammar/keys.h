@@ -28,7 +28,11 @@ struct keys {
     /* Where the text is JSON only in part: an object begins anew with each mark, which ends inside the string of its first
      * member, and outside of such objects nothing is looked at. Empty: all of the text is JSON. */
     struct str mark;
-    size_t mark_at; /* bytes of it that came last */
+    /* Where it is JSON only at first: behind this nothing is looked at any more. It ends outside of strings, and where there is a mark it begins in
+     * what is looked at. Empty: there is none. */
+    struct str stop;
+    size_t mark_at, stop_at; /* bytes of them that came last */
+    bool stopped;
 };
 
 /* Goes on by a byte. False, and nothing has changed: it would end a key that its object has. */

@@ -33,6 +33,7 @@ void matcher_open(struct matcher **out, struct grammar *g, struct grammar_vocab 
     m->state = space_start(m->space);
     unlock(m);
     m->keys.mark = m->space->program->keys_mark;
+    m->keys.stop = m->space->program->keys_stop;
     assert(m->state); /* a grammar without a text is refused when it is compiled */
     *out = m;
 }

@@ -71,8 +71,8 @@ struct builder {
     size_t n_rules, rules_cap;
     bool too_large;
     bool unique_keys;
-    struct str keys_mark;           /* keys.h */
-    size_t asked_work, asked_cells; /* what questions have used (ask.c) */
+    struct str keys_mark, keys_stop; /* keys.h */
+    size_t asked_work, asked_cells;  /* what questions have used (ask.c) */
 };
 
 /* Two parts in a row, without looking for texts to join. */

@@ -256,36 +256,66 @@ static void watches_keys_where_all_is_json(void **state)
 {
     static const struct {
         struct case_calls k;
-        bool text;
+        bool text, lark;
     } cases[] = {
-        { { "hermes", "{\"a\": 1, \"b\": {\"a\": 1}}", "{\"a\": 1, \"b\": {\"a\": 1}}" }, true },
-        { { "hermes", "{\"a\": 1, \"a\"", NULL }, true },
-        { { "harmony", "<|channel|>final<|message|>{\"a\": 1, \"a\"", NULL }, true },
-        { { "mistral-args", "{\"a\": 1, \"b\": {\"a\": 1, \"a\"", NULL }, true },
-        { { "mistral-args", "[TOOL_CALLS]add_all[ARGS]{\"a\": 1, \"a\"", NULL }, true },
-        { { "mistral-args", "[TOOL_CALLS]add_all[ARGS]{\"a\": 1, \"a\"", NULL }, false },
+        { { "hermes", "{\"a\": 1, \"b\": {\"a\": 1}}", "{\"a\": 1, \"b\": {\"a\": 1}}" }, true, false },
+        { { "hermes", "{\"a\": 1, \"a\"", NULL }, true, false },
+        { { "harmony", "<|channel|>final<|message|>{\"a\": 1, \"a\"", NULL }, true, false },
+        { { "mistral-args", "{\"a\": 1, \"b\": {\"a\": 1, \"a\"", NULL }, true, false },
+        { { "mistral-args", "[TOOL_CALLS]add_all[ARGS]{\"a\": 1, \"a\"", NULL }, true, false },
+        { { "mistral-args", "[TOOL_CALLS]add_all[ARGS]{\"a\": 1, \"a\"", NULL }, false, false },
         { { "mistral-args", "[TOOL_CALLS]add_all[ARGS]{\"a\":1}[TOOL_CALLS]add_all[ARGS]{\"a\":1}",
             "|add_all:{\"a\":1}|add_all:{\"a\":1}" },
+          false,
           false },
         { { "llama3",
             "{\"name\": \"add_all\", \"parameters\": {\"name\":1}}; {\"name\": \"add_all\", \"parameters\": "
             "{\"name\":1,\"name\"",
             NULL },
+          false,
           false },
         { { "harmony",
             "<|channel|>commentary to=functions.add_all <|constrain|>json<|message|>{\"a\": 1, \"a\"", NULL },
+          false,
           false },
-        { { "plain", "<tool_call>\n{\"name\": \"add_all\", \"arguments\": {\"b\": {}, \"b\"", NULL }, false },
+        { { "plain", "<tool_call>\n{\"name\": \"add_all\", \"arguments\": {\"b\": {}, \"b\"", NULL },
+          false,
+          false },
+        /* What a Lark grammar makes is none of theirs. */
+        { { "plain", "{\"a\": \"x\", \"=functions.\": 1, \"a\"", NULL }, true, true },
+        { { "harmony", "<|channel|>final<|message|>{\"=functions.\": 1, \"a\": 1, \"a\"", NULL },
+          true,
+          true },
+        { { "plain", "<tool_call>\n{\"name\": \"twice\"}\n{\"a\",\"a\"}", "|*twice:{\"a\",\"a\"}" },
+          true,
+          true },
+        { { "plain",
+            "<tool_call>\n{\"name\": \"add_all\", \"arguments\": {\"a\": "
+            "1}}\n</tool_call>\n<tool_call>\n{\"name\": "
+            "\"add_all\", \"arguments\": {\"a\": 1, \"a\"",
+            NULL },
+          false,
+          true },
+        { { "mistral", "[TOOL_CALLS][{\"name\": \"twice\"}\n{\"a\",\"a\"}", "|*twice:{\"a\",\"a\"}" },
+          false,
+          true },
+        { { "mistral-args", "[TOOL_CALLS]twice\n{\"a\",\"a\"}", "|*twice:{\"a\",\"a\"}" }, true, true },
     };
+    static const char twice[] =
+        "{\"type\":\"custom\",\"name\":\"twice\",\"format\":{\"type\":\"grammar\",\"syntax\":"
+        "\"lark\",\"definition\":\"start: \\\"{\\\" /.a./ \\\",\\\" /.a./ \\\"}\\\"\"}}";
     json_t *tools = json_loads(tools_json, 0, NULL), *only = json_pack("[s]", "add_all"),
-           *answer = json_object();
+           *both = json_pack("[s, s]", "add_all", "twice"), *answer = json_object();
+    json_t *lark = json_loads(twice, 0, NULL);
     (void)state;
+    assert_non_null(lark);
+    json_array_append_new(tools, lark);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct calls_options o = { .form = cases[i].k.form,
                                          .text = cases[i].text,
                                          .answer = cases[i].text ? answer : NULL,
                                          .parallel = true,
-                                         .only = only };
+                                         .only = cases[i].lark ? both : only };
         struct calls *c;
         struct grammar *g = open_calls(&c, tools, &o);
         check_case(c, g, &cases[i].k);
@@ -294,6 +324,7 @@ static void watches_keys_where_all_is_json(void **state)
     }
     json_decref(answer);
     json_decref(only);
+    json_decref(both);
     json_decref(tools);
 }
 
