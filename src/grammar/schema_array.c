@@ -23,7 +23,8 @@ static const json_t *others_of(const json_t *schema)
     const json_t *items = json_object_get(schema, "items");
     if (json_is_array(items))
         items = json_object_get(schema, "additionalItems");
-    return items ? items : json_object_get(schema, "unevaluatedItems");
+    const json_t *rest = items ? NULL : json_object_get(schema, "unevaluatedItems");
+    return rest && schema_sees_alone(schema) ? rest : items;
 }
 
 static const json_t *item_schema(const json_t *schema, size_t index)

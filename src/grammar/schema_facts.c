@@ -403,29 +403,44 @@ TAKE(names)
     f->names = said_add(c, f->names, value);
 }
 
-/* Where nothing beside it speaks of the value's parts, "unevaluated" is what "additional" says. */
-TAKE(unevaluated)
+static void take_rest(struct compile *c, struct facts *f, const json_t *schema, const json_t *value,
+                      const struct said *from, bool items)
 {
-    (void)from;
-    static const char *const others[] = {
-        "$ref", "$dynamicRef", "allOf",    "anyOf",        "oneOf",
-        "not",  "if",          "contains", "dependencies", "dependentSchemas"
-    };
-    bool items = json_object_get(schema, "unevaluatedItems") == value &&
-                 !json_object_get(schema, "unevaluatedProperties");
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        if (json_object_get(schema, others[i])) {
-            schema_cannot(c, schema, items ? "unevaluatedItems" : "unevaluatedProperties",
-                          "what other schemas have looked at depends on which of them hold");
-            return;
-        }
-    note_once(c, items ? &f->arrays : &f->objects, schema);
+    const char *keyword = items ? "unevaluatedItems" : "unevaluatedProperties";
+    if (!json_is_object(value) && !json_is_boolean(value)) {
+        schema_fail(c, schema, keyword, "Expected a schema, an object or a boolean, but got %s.",
+                    json_kind(value));
+        return;
+    }
+    bool alone = schema_sees_alone(schema); /* then it is what "additional" says */
+    const json_t *rest = alone ? NULL : schema_rest(c, schema, value, items);
+    if (alone)
+        note_once(c, items ? &f->arrays : &f->objects, schema);
+    else if (rest)
+        facts_apply(c, f, rest, from);
+    else
+        schema_cannot(c, schema, keyword, "what other schemas have looked at depends on which of them hold");
 }
 
-TAKE(impossible)
+TAKE(rest_of_items)
 {
-    (void)f, (void)value, (void)from;
-    schema_cannot(c, schema, "$dynamicRef", "what it names is known only while a validator runs");
+    take_rest(c, f, schema, value, from, true);
+}
+
+TAKE(rest_of_members)
+{
+    take_rest(c, f, schema, value, from, false);
+}
+
+TAKE(dynamic_ref)
+{
+    const json_t *target = place_resolve(c, schema, value);
+    if (target && place_is_dynamic(c, target, value))
+        schema_cannot(c, schema, "$dynamicRef",
+                      "several schemas have that anchor, and which is meant is known "
+                      "only while a validator runs");
+    else if (target)
+        facts_apply(c, f, target, from);
 }
 
 /* --- the table -------------------------------------------------------------------------------------------- */
@@ -434,7 +449,7 @@ TAKE(impossible)
 static const struct keyword keywords[] = {
     /* name                   take                 deny                 note */
     { "$ref",                 take_ref,            deny_ref,            false },
-    { "$dynamicRef",          take_impossible,     NULL,                false },
+    { "$dynamicRef",          take_dynamic_ref,    NULL,                false },
     { "$recursiveRef",        take_ref,            deny_ref,            false }, /* only ever "#" */
     { "type",                 take_type,           deny_type,           false },
     { "nullable",             take_nothing,        NULL,                true  }, /* read with type */
@@ -459,7 +474,7 @@ static const struct keyword keywords[] = {
     { "prefixItems",          take_array,          NULL,                false },
     { "items",                take_array,          deny_items,          false },
     { "additionalItems",      take_array,          NULL,                false },
-    { "unevaluatedItems",     take_unevaluated,    NULL,                false },
+    { "unevaluatedItems",     take_rest_of_items,  NULL,                false },
     { "minItems",             take_items_min,      deny_items_min,      false },
     { "maxItems",             take_items_max,      deny_items_max,      false },
     { "uniqueItems",          take_unique,         NULL,                false },
@@ -469,7 +484,7 @@ static const struct keyword keywords[] = {
     { "properties",           take_object,         deny_properties,     false },
     { "patternProperties",    take_object,         NULL,                false },
     { "additionalProperties", take_object,         NULL,                false },
-    { "unevaluatedProperties", take_unevaluated,   NULL,                false },
+    { "unevaluatedProperties", take_rest_of_members, NULL,                false },
     { "required",             take_required,       deny_required,       false },
     { "minProperties",        take_members_min,    deny_members_min,    false },
     { "maxProperties",        take_members_max,    deny_members_max,    false },

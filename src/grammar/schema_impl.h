@@ -118,7 +118,17 @@ struct pointer_map { /* json values by address; open addressing */
 };
 
 /* What is made out of a schema, once for each: by the address of what it is made of. */
-enum made { MADE_NOT, MADE_SPLIT, MADE_IF, MADE_LIST, MADE_ITEMS, MADE_CONTAINS, MADE_KINDS };
+enum made {
+    MADE_NOT,
+    MADE_SPLIT,
+    MADE_IF,
+    MADE_LIST,
+    MADE_ITEMS,
+    MADE_CONTAINS,
+    MADE_REST_ITEMS,
+    MADE_REST_MEMBERS,
+    MADE_KINDS
+};
 
 struct compile {
     struct builder *b;
@@ -154,6 +164,8 @@ const json_t *made_put(struct compile *c, enum made kind, const json_t *of, json
                        const json_t *origin);
 const char *place_text(struct compile *c, const json_t *value); /* "#/properties/a"; in the arena */
 const json_t *place_resolve(struct compile *c, const json_t *schema, const json_t *ref);
+/* As a $dynamicRef, ref may name another schema than target, by the way that a validator takes. */
+bool place_is_dynamic(const struct compile *c, const json_t *target, const json_t *ref);
 
 /* The schema is wrong: the compile fails. keyword may be NULL. */
 void schema_fail(struct compile *c, const json_t *schema, const char *keyword, const char *fmt, ...)
@@ -231,6 +243,12 @@ DENY(any_of);
 DENY(all_of);
 DENY(denied);
 DENY(ref);
+
+/* --- schema_seen.c: what no other schema has looked at ---------------------------------------------------------------- */
+
+bool schema_sees_alone(const json_t *schema); /* nothing beside its own keywords looks at the value's parts */
+/* A schema that says value of all parts which schema, and what it refers to, does not speak of; NULL: which those are cannot be told. */
+const json_t *schema_rest(struct compile *c, const json_t *schema, const json_t *value, bool items);
 
 /* --- schema_shape.c: sets of schemas
  * ----------------------------------------------------------------------------------- */

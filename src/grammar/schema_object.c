@@ -55,7 +55,8 @@ struct object {
 static const json_t *additional_of(const json_t *schema)
 {
     const json_t *a = json_object_get(schema, "additionalProperties");
-    return a ? a : json_object_get(schema, "unevaluatedProperties");
+    const json_t *rest = a ? NULL : json_object_get(schema, "unevaluatedProperties");
+    return rest && schema_sees_alone(schema) ? rest : a;
 }
 
 static const struct node *key_pattern(struct compile *c, const json_t *schema, const char *pattern)

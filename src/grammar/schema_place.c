@@ -362,3 +362,16 @@ const json_t *place_resolve(struct compile *c, const json_t *schema, const json_
     }
     return found;
 }
+
+bool place_is_dynamic(const struct compile *c, const json_t *target, const json_t *ref)
+{
+    const json_t *anchor = json_object_get(target, "$dynamicAnchor");
+    struct str text = json_str(ref), whole = before_fragment(text);
+    size_t n = 0;
+    if (!json_is_string(anchor) || whole.len == text.len ||
+        !str_eq(json_str(anchor), str_slice(text, whole.len + 1, text.len)))
+        return false;
+    for (const struct said *s = c->identified; s; s = s->before)
+        n += json_equal(json_object_get(s->value, "$dynamicAnchor"), anchor);
+    return n > 1;
+}
