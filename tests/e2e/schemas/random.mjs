@@ -79,7 +79,16 @@ function object(r, depth) {
   if (r.chance(10)) s.minProperties = r.below(3);
   if (r.chance(10)) s.maxProperties = 1 + r.below(4);
   if (r.chance(10)) s.dependentRequired = { [r.pick(KEYS)]: [r.pick(KEYS)] };
+  if (r.chance(5)) s.unevaluatedProperties = false;
   if (r.chance(6)) s.dependentSchemas = { [r.pick(KEYS)]: { required: [r.pick(KEYS)] } };
+  return s;
+}
+
+// What nothing else speaks of: beside schemas that always hold, and beside some that may not.
+function rest(r, depth) {
+  const s = {};
+  if (r.chance(40)) s.unevaluatedProperties = r.chance(60) ? false : schema(r, depth - 1);
+  if (r.chance(20)) s.unevaluatedItems = r.chance(60) ? false : schema(r, depth - 1);
   return s;
 }
 
@@ -91,11 +100,11 @@ function choice(r, depth) {
     case 1:
       return { oneOf: list(3) };
     case 2:
-      return { ...schema(r, depth - 1), allOf: list(2) };
+      return { ...schema(r, depth - 1), allOf: list(2), ...rest(r, depth) };
     case 3:
       return { ...schema(r, depth - 1), not: schema(r, 0) };
     case 4:
-      return { ...schema(r, depth - 1), anyOf: list(2) };
+      return { ...schema(r, depth - 1), anyOf: list(2), ...rest(r, depth) };
     default:
       return { ...schema(r, depth - 1), if: schema(r, 0), then: schema(r, depth - 1), else: schema(r, depth - 1) };
   }
