@@ -165,6 +165,11 @@ void builder_keys_behind(struct builder *b, struct str mark)
     b->keys_mark = mark;
 }
 
+void builder_calls_max(struct builder *b, uint32_t max)
+{
+    b->calls_max = max;
+}
+
 void builder_keys_until(struct builder *b, struct str stop)
 {
     b->keys_stop = stop;

@@ -430,6 +430,8 @@ static enum err_code make(const struct making *m, const json_t *tools, const str
         builder_keys_behind(m->b, str_from(m->f->mark));
     if (raw != node_never(m->b))
         builder_keys_until(m->b, str_from(m->f->stop));
+    else
+        schema_bound_depth(m->b);
     return code;
 }
 

@@ -66,6 +66,9 @@ void builder_keys_behind(struct builder *b, struct str mark);
 /* They are JSON only at first: behind stop, which ends outside of strings, nothing is looked at. It is kept as it is. */
 void builder_keys_until(struct builder *b, struct str stop);
 
+/* No text needs more calls of rules inside each other, if there is a text within that many. */
+void builder_calls_max(struct builder *b, uint32_t max);
+
 /* A control token, by its text ("<tool_call>"): what a matcher's vocabulary has by that name. Not regular. Where
  * the vocabulary has none of that name, its text. */
 const struct node *node_control(struct builder *b, struct str name);
@@ -94,6 +97,8 @@ enum err_code regex_node(const struct node **out, struct builder *b, struct str 
  * made stays the builder's, and is of no use after an error. */
 enum err_code schema_node(const struct node **out, struct builder *b, const json_t *schema,
                           const struct schema_options *o, json_t **omitted, struct err *err);
+/* Arrays and objects stand in each other as deep as json_read takes, if a text needs no more. Not where other grammars are a part of it. */
+void schema_bound_depth(struct builder *b);
 
 /* Lark's syntax, as custom tools document it: the rule whose texts are the grammar's. */
 enum err_code lark_rule(size_t *out, struct builder *b, struct str source, struct err *err);

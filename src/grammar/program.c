@@ -673,6 +673,9 @@ static enum err_code analyse(struct program *p, struct writer *w, enum err_code 
     if (program_len(p, p->rules[p->start].start) == LEN_NEVER)
         return err_set(err, code, NULL,
                        "No text can satisfy this: what it asks for contradicts itself or never ends.");
+    if (program_need(p, p->rules[p->start].start) >
+        p->calls_max) /* then its texts nest as deep as they have to */
+        p->calls_max = GRAMMAR_STACK_MAX;
     if (program_need(p, p->rules[p->start].start) > GRAMMAR_STACK_MAX)
         return err_set(err, code, NULL, "Even the shortest text nests more than %d rules.",
                        GRAMMAR_STACK_MAX);
@@ -699,6 +702,7 @@ enum err_code program_make(struct program **out, struct builder *b, size_t start
         new_rule(&w, b->rules[r].body);
     }
     p->start = (uint32_t)start;
+    p->calls_max = b->calls_max ? b->calls_max : GRAMMAR_STACK_MAX;
     p->unique_keys = b->unique_keys;
     p->keys_mark = b->keys_mark;
     p->keys_stop = b->keys_stop;

@@ -85,12 +85,19 @@ enum err_code schema_node(const struct node **out, struct builder *b, const json
     return code;
 }
 
+/* Each is a call, and what stands in it has one more. */
+void schema_bound_depth(struct builder *b)
+{
+    builder_calls_max(b, JSON_DEPTH_MAX - 1);
+}
+
 /* The grammar whose texts are those of x. Takes the builder. */
 static enum err_code grammar_of(struct grammar **out, struct builder *b, const struct node *x,
                                 struct err *err)
 {
     size_t start = rule_new(b, "the schema");
     rule_define(b, start, x);
+    schema_bound_depth(b);
     return grammar_from(out, b, start, ERR_INVALID_SCHEMA, err);
 }
 

@@ -7,7 +7,7 @@
  * called, so nothing is left in the second phase, and a stack is complete before anything stands on it. A call that is the last thing of its rule
  * brings no frame of its own: lists written with recursion on their right need no depth.
  *
- * No item is kept from which the text could not be ended within GRAMMAR_STACK_MAX calls (program_need), so depth is a bound
+ * No item is kept from which the text could not be ended within calls_max calls (program_need), so depth is a bound
  * of the texts and never a dead end.
  */
 #include "grammar/space.h"
@@ -96,7 +96,7 @@ static void reach(struct space *s, uint32_t pc, struct stack *stack)
     const struct program *p = s->program;
     if (pc < p->dfa_base && p->len[pc] == LEN_NEVER)
         return;
-    if (stack->depth + program_need(p, pc) > GRAMMAR_STACK_MAX || !first_time(s, pc, stack))
+    if (stack->depth + program_need(p, pc) > p->calls_max || !first_time(s, pc, stack))
         return;
     *SPACE_PUSH(s->todo, s->n_todo, s->todo_cap) = (struct item){ pc, stack };
 }
@@ -139,7 +139,7 @@ static void note_call(struct space *s, uint32_t rule, struct frame f)
 static bool fits(const struct space *s, uint32_t rule, const struct stack *stack)
 {
     uint32_t need = program_need(s->program, s->program->rules[rule].start);
-    return need != UINT32_MAX && stack->depth + 1 + need <= GRAMMAR_STACK_MAX;
+    return need != UINT32_MAX && stack->depth + 1 + need <= s->program->calls_max;
 }
 
 static void call(struct space *s, const struct instr *i, struct stack *stack)

@@ -6,6 +6,7 @@
 #include "reference.h"
 #include "json/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* NULL: it compiles; else what the message says. */
@@ -112,6 +113,85 @@ static void many(void **state)
     check_many(100, "{\"oneOf\":[", "{\"type\":\"integer\",\"minimum\":#}", "]}", NULL); /* in part */
 }
 
-static const struct CMUnitTest tests[] = { cmocka_unit_test(doublings), cmocka_unit_test(chains),
-                                           cmocka_unit_test(counts), cmocka_unit_test(many) };
+/* What is written can be read back: nothing nests deeper than json_read takes, and from everywhere there is an end. */
+static void nesting_can_be_read_back(void **state)
+{
+    static const struct {
+        const char *schema, *level;
+    } cases[] = {
+        { "{}", "[" },
+        { "{}", "{\"a\":" },
+        { "{}", "[1,[2],{\"b\":" },
+        { "{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}}", "[[],[" },
+        { "{\"properties\":{\"b\":{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}}}}", "{\"b\":[" },
+        { "{\"type\":\"object\",\"properties\":{\"a\":{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]},"
+          "\"z\":{\"type\":\"array\",\"items\":{\"type\":\"array\"},\"minItems\":2}},\"required\":[\"a\","
+          "\"z\"]}",
+          "{\"a\":" },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct schema_options o = { .path = "schema" };
+        json_t *schema = json_loads(cases[i].schema, 0, NULL), *value, *omitted;
+        struct str level = str_from(cases[i].level);
+        struct buf text = { 0 };
+        struct matcher *m;
+        struct grammar *g;
+        struct err err;
+        assert_int_equal(grammar_open_schema(&g, schema, &o, &omitted, &err), ERR_OK);
+        matcher_open(&m, g, NULL);
+        size_t taken = level.len;
+        while (taken == level.len && text.len < 32 * JSON_DEPTH_MAX) {
+            taken = matcher_put(m, level);
+            buf_put(&text, level.ptr, taken);
+        }
+        assert_true(taken < level.len && text.len > level.len * JSON_DEPTH_MAX / 6);
+        assert_true(matcher_closing(m, 1 << 16, &text));
+        if (json_read(&value, buf_str(&text), &err))
+            fail_msg("%s: %s", cases[i].schema, err.message);
+        json_decref(value);
+        json_decref(schema);
+        matcher_close(m);
+        grammar_unref(g);
+        buf_free(&text);
+    }
+}
+
+/* What has to be deeper may be. */
+static void nesting_that_is_demanded(void **state)
+{
+    enum { LEVELS = 150 };
+    const struct schema_options o = { .path = "schema" };
+    json_t *schema = json_pack("{s:s, s:{s:{s:i}}}", "$ref", "#/$defs/150", "$defs", "0", "const", 1),
+           *omitted;
+    char name[16], next[32];
+    struct buf text = { 0 };
+    struct matcher *m;
+    struct grammar *g;
+    struct err err;
+    (void)state;
+    for (int i = 1; i <= LEVELS; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        snprintf(next, sizeof next, "#/$defs/%d", i - 1);
+        json_object_set_new(
+            json_object_get(schema, "$defs"), name,
+            json_pack("{s:s, s:i, s:{s:s}}", "type", "array", "minItems", 1, "items", "$ref", next));
+    }
+    if (grammar_open_schema(&g, schema, &o, &omitted, &err))
+        fail_msg("%s", err.message);
+    matcher_open(&m, g, NULL);
+    assert_true(matcher_closing(m, 1 << 10, &text));
+    assert_int_equal(text.len, 2 * LEVELS + 1);
+    matcher_close(m);
+    grammar_unref(g);
+    buf_free(&text);
+    json_decref(schema);
+}
+
+static const struct CMUnitTest tests[] = { cmocka_unit_test(doublings),
+                                           cmocka_unit_test(chains),
+                                           cmocka_unit_test(counts),
+                                           cmocka_unit_test(many),
+                                           cmocka_unit_test(nesting_can_be_read_back),
+                                           cmocka_unit_test(nesting_that_is_demanded) };
 TEST_GROUP(grammar_schema_limits, tests)
