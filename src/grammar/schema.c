@@ -7,6 +7,7 @@
  * or a bound on what a reader can take.
  *   properties   in the order of the schema, those without a name last
  *   strings      each character in one spelling (node_json_image); no U+0000
+ *   dates        from the year 1 on
  *   numbers      see schema_number.c
  *   blanks       none, or one behind ':' and ',' (enum json_layout)
  *

@@ -276,7 +276,7 @@ TAKE(format)
     if (!json_is_string(value))
         schema_fail(c, schema, "format", "Expected a string, but got %s.", json_kind(value));
     else if (format_known(json_string_value(value)))
-        text_both(c, f, format_node(c, json_string_value(value)));
+        text_both(c, f, format_written(c, json_string_value(value)));
 }
 
 TAKE(length_min)

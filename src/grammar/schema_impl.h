@@ -282,6 +282,8 @@ bool text_among(struct compile *c, const struct node *set, struct str text);
 bool string_accepts(struct compile *c, const struct facts *f, struct str text);
 bool format_known(const char *name);
 const struct node *format_node(struct compile *c, const char *name);
+const struct node *format_written(struct compile *c,
+                                  const char *name); /* those of its texts that are written */
 
 /* The array's or object's shape for one place in it; NULL: nothing may stand there. */
 struct shape *array_item(struct compile *c, const struct facts *f, size_t index);

@@ -112,6 +112,15 @@ const struct node *format_node(struct compile *c, const char *name)
     return x;
 }
 
+/* A year 0 is a date, and most programs that read one begin with the year 1. */
+const struct node *format_written(struct compile *c, const char *name)
+{
+    const struct node *all = format_node(c, name);
+    if (strncmp(name, "date", 4) != 0)
+        return all;
+    return node_and(c->b, all, node_not(c->b, seq2(c, text_node(c, "0000"), c->any_text)));
+}
+
 /* --- sets ------------------------------------------------------------------------------------------------- */
 
 static bool text_excepted(const struct facts *f)
