@@ -170,6 +170,11 @@ void builder_calls_max(struct builder *b, uint32_t max)
     b->calls_max = max;
 }
 
+void builder_keys_after(struct builder *b, struct str control)
+{
+    b->keys_wake = control;
+}
+
 void builder_keys_until(struct builder *b, struct str stop)
 {
     b->keys_stop = stop;

@@ -17,7 +17,7 @@
  *
  * A custom tool's input is JSON text in the member "input", which is also how a history shows it; what a Lark grammar makes
  * is no regular set, so it has no such image and stands as it is behind {"name": "f"} and a line break, up to the end of the answer.
- * Beside free text with mistral-args and harmony an open object may say a key twice: no mark sets its text apart.
+ * Beside such a tool and a document, an open object among the arguments of a function may say a key twice with harmony.
  *
  * A reader is given what the engine shows of an answer. A closing marker that is a token may be missing there.
  *
@@ -57,22 +57,25 @@ static const struct form {
     const char *mark; /* by which grammars know a call's object (builder_keys_behind) */
     const char *
         stop; /* and that an input stands as it is: what nothing else has outside of strings (builder_keys_until) */
+    const char *
+        wake; /* "", or the control token that stands before each object, where no bytes do (builder_keys_after) */
     const struct heads *heads;
 } forms[] = {
     { "hermes", "<tool_call>", "</tool_call>", true, true, "\n", "\n", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", "\"}\n", &no_heads },
+      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", "\"}\n", "", &no_heads },
     { "phi4", "<|tool_call|>", "<|/tool_call|>", true, false, "[", "]", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", ", ", "{\"name\": \"", "\"}\n", &no_heads },
+      "\", \"arguments\": ", "}", "\"}\n", ", ", "{\"name\": \"", "\"}\n", "", &no_heads },
     { "mistral", "[TOOL_CALLS]", "", true, false, "[", "]", "{\"name\": \"", "\", \"arguments\": ", "}",
-      "\"}\n", ", ", "{\"name\": \"", "\"}\n", &no_heads },
-    { "mistral-args", "[TOOL_CALLS]", "", true, true, "", "", "", "[ARGS]", "", "\n", "", "", "\n",
+      "\"}\n", ", ", "{\"name\": \"", "\"}\n", "", &no_heads },
+    { "mistral-args", "[TOOL_CALLS]", "", true, true, "", "", "", "[ARGS]", "", "\n", "", "", "\n", "[ARGS]",
       &no_heads },
     { "llama3", "", "", false, true, "", "", "{\"name\": \"", "\", \"parameters\": ", "}", "\"}\n", "; ",
-      "{\"name\": \"", "\"}\n", &no_heads },
+      "{\"name\": \"", "\"}\n", "", &no_heads },
     { "harmony", "<|channel|>commentary to=functions.", "", true, true, "", "", "",
-      " <|constrain|>json<|message|>", "", "<|message|>", "", "", "=functions.", &harmony_heads },
+      " <|constrain|>json<|message|>", "", "<|message|>", "", "", "=functions.", "<|constrain|>",
+      &harmony_heads },
     { "plain", "<tool_call>", "</tool_call>", false, true, "\n", "\n", "{\"name\": \"",
-      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", "\"}\n", &no_heads },
+      "\", \"arguments\": ", "}", "\"}\n", "\n", "\n{\"name\": \"", "\"}\n", "", &no_heads },
 };
 #define FORM_PLAIN (&forms[ARRAY_LEN(forms) - 1])
 #define INPUT_HEAD "{\"input\": \""
@@ -407,6 +410,19 @@ static enum err_code with_text(const struct making *m, const struct node **x)
     return ERR_OK;
 }
 
+/* Where no text is free, all of it is JSON, and what stands around calls ends no key. */
+static void watch_keys(const struct making *m, bool raw)
+{
+    const struct form *f = m->f;
+    bool some_free = m->o->text && !m->o->answer;
+    if (some_free && *f->wake)
+        builder_keys_after(m->b, str_from(f->wake));
+    else if (some_free)
+        builder_keys_behind(m->b, str_from(f->mark));
+    if (raw)
+        builder_keys_until(m->b, str_from(f->stop));
+}
+
 static enum err_code make(const struct making *m, const json_t *tools, const struct node **out,
                           json_t *omitted, size_t *at)
 {
@@ -426,11 +442,8 @@ static enum err_code make(const struct making *m, const json_t *tools, const str
     *out = calls_node(m, framed, raw);
     if (m->o->text)
         code = with_text(m, out);
-    if (m->o->text && !m->o->answer) /* else all of it is JSON, and what stands around calls ends no key */
-        builder_keys_behind(m->b, str_from(m->f->mark));
-    if (raw != node_never(m->b))
-        builder_keys_until(m->b, str_from(m->f->stop));
-    else
+    watch_keys(m, raw != node_never(m->b));
+    if (raw == node_never(m->b))
         schema_bound_depth(m->b);
     return code;
 }

@@ -11,7 +11,7 @@
  * Errors:    ERR_INVALID_SCHEMA (code invalid_json_schema) names the keyword and its path; ERR_INVALID_VALUE for a grammar's
  *            or a pattern's own fault, with its line or offset.
  * Bounds:    compiling takes at most GRAMMAR_NODES_MAX nodes and GRAMMAR_BYTES_MAX of memory, whatever the input is. Texts may nest 1,000
- *            calls deep. A repeat whose counts stay apart ((a|aa){300,600}) is followed in at most 256 of them at a time: then
+ *            calls deep, those of schemas as deep as json_read takes. A repeat whose counts stay apart ((a|aa){300,600}) is followed in at most 256 of them at a time: then
  *            less is offered than the grammar allows, never anything else.
  */
 #ifndef THINKD_GRAMMAR_GRAMMAR_H

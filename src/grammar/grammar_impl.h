@@ -63,6 +63,8 @@ void builder_unique_keys(struct builder *b);
 /* The texts are JSON in part: an object begins with each mark, which ends inside the string of its first member, and
  * nothing else is looked at. mark is kept as it is; empty: the keys are not looked at at all. */
 void builder_keys_behind(struct builder *b, struct str mark);
+/* They are JSON from a control token on, and nothing is looked at before. Its name is kept as it is. */
+void builder_keys_after(struct builder *b, struct str control);
 /* They are JSON only at first: behind stop, which ends outside of strings, nothing is looked at. It is kept as it is. */
 void builder_keys_until(struct builder *b, struct str stop);
 

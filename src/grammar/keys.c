@@ -91,7 +91,7 @@ static void begin_at_mark(struct keys *k, struct arena *arena)
 
 bool keys_step(struct keys *k, unsigned char byte, struct arena *arena)
 {
-    if (stops(k, byte))
+    if (k->asleep || stops(k, byte))
         return true;
     if (k->mark.len && ends_mark(k->mark, &k->mark_at, byte)) {
         begin_at_mark(k, arena);

@@ -33,6 +33,7 @@ struct keys {
     struct str stop;
     size_t mark_at, stop_at; /* bytes of them that came last */
     bool stopped;
+    bool asleep; /* nothing is looked at yet, whatever the bytes are */
 };
 
 /* Goes on by a byte. False, and nothing has changed: it would end a key that its object has. */

@@ -34,6 +34,7 @@ void matcher_open(struct matcher **out, struct grammar *g, struct grammar_vocab 
     unlock(m);
     m->keys.mark = m->space->program->keys_mark;
     m->keys.stop = m->space->program->keys_stop;
+    m->keys.asleep = m->space->program->keys_wake.len > 0;
     assert(m->state); /* a grammar without a text is refused when it is compiled */
     *out = m;
 }
@@ -122,6 +123,18 @@ static bool go_on(struct standing *s, unsigned char byte)
     return true;
 }
 
+/* Goes on by control token i, if it is asked for here. */
+static bool go_on_by_control(struct standing *s, uint32_t i)
+{
+    const struct program *p = s->space->program;
+    struct state *to = space_control(s->space, s->at, i);
+    if (!to)
+        return false;
+    s->at = to;
+    s->keys.asleep = s->keys.asleep && !str_eq(p->controls[i], p->keys_wake);
+    return true;
+}
+
 /* As far as the bytes lead; returns how far. */
 static size_t follow(struct standing *s, struct str bytes)
 {
@@ -131,13 +144,12 @@ static size_t follow(struct standing *s, struct str bytes)
     return taken;
 }
 
-/* The state behind a control token that is asked for here, or NULL. */
-static struct state *after_control(const struct matcher *m, int32_t id)
+static bool follow_control(const struct matcher *m, struct standing *s, int32_t id)
 {
     for (uint32_t i = 0; i < m->space->program->n_controls; i++)
         if (m->cache->controls[i] == id)
-            return space_control(m->space, m->state, i);
-    return NULL;
+            return go_on_by_control(s, i);
+    return false;
 }
 
 static bool is_end(const struct grammar_vocab *v, int32_t id)
@@ -152,11 +164,8 @@ static bool follow_token(const struct matcher *m, struct standing *s, int32_t id
     assert(v);
     if (id < 0 || (size_t)id >= v->n_tokens)
         return false;
-    struct state *to = after_control(m, id);
-    if (to) {
-        s->at = to;
+    if (follow_control(m, s, id))
         return true;
-    }
     if (is_end(v, id))
         return m->state->may_end;
     struct str bytes = tokenizer_bytes(v->tokenizer, id);
@@ -276,8 +285,7 @@ static bool go_nearer(struct standing *s, struct buf *out)
         struct state *to = space_control(s->space, s->at, i);
         if (to && to->len + p->controls[i].len == s->at->len) {
             buf_put_str(out, p->controls[i]);
-            s->at = to;
-            return true;
+            return go_on_by_control(s, i);
         }
     }
     if (!best.at)

@@ -71,9 +71,9 @@ struct builder {
     size_t n_rules, rules_cap;
     bool too_large;
     bool unique_keys;
-    uint32_t calls_max;              /* program.h; 0: GRAMMAR_STACK_MAX */
-    struct str keys_mark, keys_stop; /* keys.h */
-    size_t asked_work, asked_cells;  /* what questions have used (ask.c) */
+    uint32_t calls_max;                         /* program.h; 0: GRAMMAR_STACK_MAX */
+    struct str keys_mark, keys_stop, keys_wake; /* keys.h */
+    size_t asked_work, asked_cells;             /* what questions have used (ask.c) */
 };
 
 /* Two parts in a row, without looking for texts to join. */

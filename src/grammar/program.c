@@ -706,6 +706,7 @@ enum err_code program_make(struct program **out, struct builder *b, size_t start
     p->unique_keys = b->unique_keys;
     p->keys_mark = b->keys_mark;
     p->keys_stop = b->keys_stop;
+    p->keys_wake = b->keys_wake;
     weigh_all(&w);
     put(&w, (struct instr){ .op = OP_NEVER });
     put(&w, (struct instr){ .op = OP_RETURN });

@@ -64,11 +64,11 @@ struct program {
     uint32_t *alts;
     struct byte_set *sets;
     struct program_rule *rules;
-    uint32_t n_rules, start;         /* start: the rule */
-    uint32_t calls_max;              /* calls inside calls that a text may need */
-    bool unique_keys;                /* keys.h is asked too */
-    struct str keys_mark, keys_stop; /* keys.h */
-    uint32_t *dfa_rules;             /* those with a dfa, by place */
+    uint32_t n_rules, start;                    /* start: the rule */
+    uint32_t calls_max;                         /* calls inside calls that a text may need */
+    bool unique_keys;                           /* keys.h is asked too */
+    struct str keys_mark, keys_stop, keys_wake; /* keys.h */
+    uint32_t *dfa_rules;                        /* those with a dfa, by place */
     uint32_t n_dfas;
     struct str *controls;
     uint32_t n_controls;

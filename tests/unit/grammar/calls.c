@@ -465,6 +465,53 @@ static void names_what_it_leaves_out(void **state)
 }
 
 /* Where markers are tokens, their letters are no marker, and the tokens stand nowhere else. */
+/* Where no bytes tell a call's object from free text, the control token before it does. */
+static void watches_keys_behind_control_tokens(void **state)
+{
+    static const char *const controls[] = { "[TOOL_CALLS]", "[ARGS]",        "<|channel|>", "<|message|>",
+                                            "<|end|>",      "<|constrain|>", "<|start|>" };
+    static const struct {
+        const char *form, *pieces[14]; /* as they come, until NULL */
+    } cases[] = {
+        { "mistral-args",
+          { "{\"a\": 1, \"a\": [ARG", "[TOOL_CALLS]", "add_all", "[ARGS]", "{\"b\":{\"a\":1}}",
+            "[TOOL_CALLS]", "add_all", "[ARGS]", "{\"a\":1,\"" } },
+        { "harmony",
+          { "<|channel|>", "commentary", "<|message|>", "{\"a\", \"a\"", "<|end|>", "<|start|>", "assistant",
+            "<|channel|>", "commentary to=functions.add_all ", "<|constrain|>", "json", "<|message|>",
+            "{\"a\":1,\"" } },
+    };
+    json_t *tools = json_loads(tools_json, 0, NULL), *only = json_pack("[s]", "add_all");
+    struct tokenizer *t = test_tokenizer(NULL, 0, controls, ARRAY_LEN(controls));
+    struct grammar_vocab *v;
+    (void)state;
+    grammar_vocab_open(&v, t);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct calls_options o = {
+            .form = cases[i].form, .text = true, .parallel = true, .only = only
+        };
+        struct calls *c;
+        struct matcher *m;
+        struct grammar *g = open_calls(&c, tools, &o);
+        matcher_open(&m, g, v);
+        for (const char *const *p = cases[i].pieces; *p; p++) {
+            int32_t id = tokenizer_find(t, str_from(*p));
+            if (id >= 0 ? !matcher_accept(m, id) : matcher_put(m, str_from(*p)) != strlen(*p))
+                fail_msg("%s: %s", cases[i].form, *p);
+        }
+        assert_int_equal(matcher_put(m, STR("a\"")), 1); /* said before */
+        assert_int_equal(matcher_put(m, STR("b\":2}")), 5);
+        assert_true(matcher_may_end(m));
+        matcher_close(m);
+        grammar_unref(g);
+        calls_unref(c);
+    }
+    grammar_vocab_close(v);
+    tokenizer_close(t);
+    json_decref(only);
+    json_decref(tools);
+}
+
 static void asks_for_control_tokens(void **state)
 {
     static const char *const controls[] = { "<tool_call>", "</tool_call>" };
@@ -503,16 +550,11 @@ static void asks_for_control_tokens(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(asks_for_control_tokens),
-    cmocka_unit_test(goes_both_ways),
-    cmocka_unit_test(messages_have_heads),
-    cmocka_unit_test(keeps_to_the_choice),
-    cmocka_unit_test(watches_keys_where_all_is_json),
-    cmocka_unit_test(refusals_are_no_calls),
-    cmocka_unit_test(refusals_begin_alike),
-    cmocka_unit_test(answers_in_json),
-    cmocka_unit_test(watches_keys_in_calls_alone),
-    cmocka_unit_test(says_which_tool_is_wrong),
-    cmocka_unit_test(names_what_it_leaves_out),
+    cmocka_unit_test(asks_for_control_tokens),  cmocka_unit_test(watches_keys_behind_control_tokens),
+    cmocka_unit_test(goes_both_ways),           cmocka_unit_test(messages_have_heads),
+    cmocka_unit_test(keeps_to_the_choice),      cmocka_unit_test(watches_keys_where_all_is_json),
+    cmocka_unit_test(refusals_are_no_calls),    cmocka_unit_test(refusals_begin_alike),
+    cmocka_unit_test(answers_in_json),          cmocka_unit_test(watches_keys_in_calls_alone),
+    cmocka_unit_test(says_which_tool_is_wrong), cmocka_unit_test(names_what_it_leaves_out),
 };
 TEST_GROUP(grammar_calls, tests)
