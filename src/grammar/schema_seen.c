@@ -50,17 +50,19 @@ bool schema_sees_alone(const json_t *schema)
     return !json_object_get(schema, "contains");
 }
 
-static void note_keys(json_t *keys, const json_t *of)
+static void note_keys(const struct seen *s, json_t *keys, const json_t *of)
 {
     const char *key;
     json_t *value;
+    if (!schema_step(s->c, json_object_size(of)))
+        return;
     json_object_foreach((json_t *)of, key, value) json_object_set_new(keys, key, json_true());
 }
 
 static void note_members(struct seen *s, const json_t *schema)
 {
-    note_keys(s->names, json_object_get(schema, "properties"));
-    note_keys(s->patterns, json_object_get(schema, "patternProperties"));
+    note_keys(s, s->names, json_object_get(schema, "properties"));
+    note_keys(s, s->patterns, json_object_get(schema, "patternProperties"));
     s->all |= json_object_get(schema, "additionalProperties") ||
               (schema != s->of && json_object_get(schema, "unevaluatedProperties"));
 }

@@ -57,6 +57,10 @@ static void doublings(void **state)
     check_chain(40, "{\"anyOf\":[{", "},{", "}]}", NULL);
     check_chain(40, "{\"anyOf\":[{", "},{\"maxLength\":5,", "}]}", "more than");
     check_chain(40, "{\"maxLength\":9,\"oneOf\":[{", "},{\"maxLength\":5,", "}]}", "too complex");
+    check_chain(40, "{\"unevaluatedItems\":false,\"allOf\":[{", "},{\"prefixItems\":[true],", "}]}",
+                "too complex");
+    check_chain(40, "{\"unevaluatedProperties\":false,\"anyOf\":[{", "},{\"minimum\":1,", "}]}",
+                "too complex");
 }
 
 static void chains(void **state)
