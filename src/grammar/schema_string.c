@@ -26,6 +26,11 @@ static const struct format parts[] = {
     { "name14", "[0-9A-Za-z](?:[0-9A-Za-z-]{0,12}[0-9A-Za-z])?" },
     { "label", "[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?" },
     { "atom",  "[0-9A-Za-z!#$%&'*+/=?^_`{|}~-]+" },
+    { "year",  "[0-9]{4}" },
+    { "year-1", "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])" },
+    { "four",  "(?:0[48]|[2468][048]|[13579][26])" },
+    { "leap",  "(?:[0-9]{2}<four>|(?:00|<four>)00)" },
+    { "leap-1", "(?:[0-9]{2}<four>|<four>00)" },
     { "dated", "(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)" },
     { "timed", "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)" },
     /* RFC 3986, appendix A. */
@@ -39,10 +44,8 @@ static const struct format parts[] = {
     { "relative", "(?:<network>|<absolute>|(?:(?:<plain>|@)+<segments>)?)<tail>" },
 };
 static const struct format formats[] = {
-    { "date", "(?:[0-9]{4}-(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
-              "|[0-9]{4}-(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
-              "|[0-9]{4}-02-(?:0[1-9]|1[0-9]|2[0-8])"
-              "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)" },
+    { "date", "(?:<year>-(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|<year>-(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+              "|<year>-02-(?:0[1-9]|1[0-9]|2[0-8])|<leap>-02-29)" },
     { "time", "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]+)?"
               "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])|23:59:60(?:\\.[0-9]+)?[Zz])" },
     { "date-time", "<date>[Tt]<time>" },
@@ -79,12 +82,19 @@ static const struct format *part_find(struct str name)
     return format_find(name);
 }
 
-static void put_pattern(struct buf *out, const char *pattern)
+/* A year 0 is one of dates, and most programs that read them begin with the year 1. */
+static struct str written_part(struct str name)
+{
+    return str_is(name, "year") ? STR("year-1") : str_is(name, "leap") ? STR("leap-1") : name;
+}
+
+static void put_pattern(struct buf *out, const char *pattern, bool written)
 {
     for (const char *p = pattern; *p; p++) {
         const char *end = *p == '<' ? strchr(p, '>') : NULL;
         if (end) {
-            put_pattern(out, part_find((struct str){ p + 1, (size_t)(end - p - 1) })->pattern);
+            struct str name = { p + 1, (size_t)(end - p - 1) };
+            put_pattern(out, part_find(written ? written_part(name) : name)->pattern, written);
             p = end;
         } else {
             buf_putc(out, *p);
@@ -97,13 +107,13 @@ bool format_known(const char *name)
     return format_find(str_from(name));
 }
 
-const struct node *format_node(struct compile *c, const char *name)
+static const struct node *format_set(struct compile *c, const char *name, bool written)
 {
     const struct format *f = format_find(str_from(name));
     const struct node *x;
     struct err err;
     struct buf pattern = { 0 };
-    put_pattern(&pattern, f->pattern);
+    put_pattern(&pattern, f->pattern, written);
     if (regex_node(&x, c->b, buf_str(&pattern), REGEX_RUST, false, &err)) {
         schema_fail(c, c->document, NULL, "The format '%s' could not be compiled: %s", name, err.message);
         x = node_never(c->b);
@@ -112,13 +122,14 @@ const struct node *format_node(struct compile *c, const char *name)
     return x;
 }
 
-/* A year 0 is a date, and most programs that read one begin with the year 1. */
+const struct node *format_node(struct compile *c, const char *name)
+{
+    return format_set(c, name, false);
+}
+
 const struct node *format_written(struct compile *c, const char *name)
 {
-    const struct node *all = format_node(c, name);
-    if (strncmp(name, "date", 4) != 0)
-        return all;
-    return node_and(c->b, all, node_not(c->b, seq2(c, text_node(c, "0000"), c->any_text)));
+    return format_set(c, name, true);
 }
 
 /* --- sets ------------------------------------------------------------------------------------------------- */
