@@ -263,13 +263,13 @@ static const char *undisturbed(const char *name, size_t choices, const char *mes
 #define LONG  "/random 60000"
 #define STOPS 4
 
-static void goes_on_where_a_stop_left_it(void **state)
+#define TRIES 20
+
+/* Stopped STOPS times, and it came out as if it had not been. Returns in how many of them it was half-way. */
+static int stop_often(const char *want, struct arena *arena)
 {
-    (void)state;
-    struct arena arena = { 0 };
     struct shelf s;
     int stops = 0;
-    const char *want = undisturbed("job", 1, LONG, &arena);
     shelf_open(&s, fresh_path(), 2, 10);
     shelf_accept(&s, "job", 1, LONG);
     for (int i = 0; i < STOPS; i++) {
@@ -285,9 +285,20 @@ static void goes_on_where_a_stop_left_it(void **state)
         arena_free(&round);
     }
     expect_over(&s, "job", STORE_COMPLETED, NULL);
-    assert_true(stops > 0); /* else the job was always faster, and the test shows nothing */
-    assert_true(strcmp(shelf_events(&s, "job", &arena), want) == 0);
+    assert_true(strcmp(shelf_events(&s, "job", arena), want) == 0);
     shelf_free(&s);
+    return stops;
+}
+
+static void goes_on_where_a_stop_left_it(void **state)
+{
+    (void)state;
+    struct arena arena = { 0 };
+    const char *want = undisturbed("job", 1, LONG, &arena);
+    int stops = 0;
+    for (int i = 0; i < TRIES && stops == 0; i++) /* a busy machine may wake this thread behind its end */
+        stops = stop_often(want, &arena);
+    assert_true(stops > 0);
     arena_free(&arena);
 }
 
