@@ -4,8 +4,8 @@
  * Nothing is summarised: a small model's summary loses what the next turn needs, and costs a generation. Compacting here sorts
  * the items of a window, by rule alone:
  *
- *     kept as they are      system and developer messages, the last user message; what followed it, if that fits; then
- *                           user messages, newest first, while they fit in 1/KEEP_SHARE of the model's window
+ *     kept as they are      system and developer messages, configuration updates, the last user message; what followed it, if
+ *                           that fits; then user messages, newest first, while they fit in 1/KEEP_SHARE of the model's window
  *     sealed                everything else, whole, with its place among the kept ones, in one item behind them
  *
  * When the output comes back as input, compaction_expand puts the sealed items where they stood, the newest of them that
@@ -34,6 +34,7 @@
 #define OPEN_SHARE   2
 #define OTHER_TOKENS 64 /* stands for a part without text: the model reads a note in its place */
 #define KIND         "compaction"
+#define SETTINGS     "configuration_update"
 
 /* --- tokens of an item ------------------------------------------------------------------------------------ */
 
@@ -117,6 +118,12 @@ static bool has_role(const json_t *item, const char *role)
     return (!type || str_is(json_str(type), "message")) && str_is(member(item, "role"), role);
 }
 
+/* What every later request needs however old it is. */
+static bool is_lasting(const json_t *item)
+{
+    return has_role(item, "system") || has_role(item, "developer") || str_is(member(item, "type"), SETTINGS);
+}
+
 static void keep(struct sorted *s, size_t i)
 {
     s->kept[i] = true;
@@ -144,7 +151,7 @@ static void sort_items(struct sorted *s)
     size_t last = s->n; /* the last user message */
     for (size_t i = 0; i < s->n; i++) {
         const json_t *item = json_array_get(s->items, i);
-        if (has_role(item, "system") || has_role(item, "developer"))
+        if (is_lasting(item))
             keep(s, i);
         if (has_role(item, "user"))
             last = i;
@@ -197,11 +204,9 @@ static const char *id_prefix(struct str type)
 {
     static const struct {
         const char *type, *prefix;
-    } rows[] = { { "message", "msg_" },
-                 { "reasoning", "rs_" },
-                 { "function_call", "fc_" },
-                 { "function_call_output", "fco_" },
-                 { "custom_tool_call", "ctc_" } };
+    } rows[] = { { "message", "msg_" },          { "reasoning", "rs_" },
+                 { "function_call", "fc_" },     { "function_call_output", "fco_" },
+                 { "custom_tool_call", "ctc_" }, { SETTINGS, "cfgu_" } };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (str_is(type, rows[i].type))
             return rows[i].prefix;
@@ -216,7 +221,7 @@ static json_t *shown_item(const json_t *item)
         json_object_set_new(out, "type", json_string("message"));
     struct str type = member(out, "type");
     set_id(out, id_prefix(type));
-    if (!json_is_string(json_object_get(out, "status")))
+    if (!json_is_string(json_object_get(out, "status")) && !str_is(type, SETTINGS))
         json_object_set_new(out, "status", json_string("completed"));
     if (str_is(type, "message"))
         json_object_set_new(out, "content",
@@ -387,8 +392,10 @@ static void count_items(struct sorted *s)
     s->n = json_array_size(s->items);
     s->tokens = arena_array(&s->turn->arena, s->n + 1, sizeof *s->tokens);
     s->kept = arena_array(&s->turn->arena, s->n + 1, sizeof *s->kept);
-    for (size_t i = 0; i < s->n; i++)
-        s->tokens[i] = count_value(e, json_array_get(s->items, i));
+    for (size_t i = 0; i < s->n; i++) {
+        const json_t *item = json_array_get(s->items, i);
+        s->tokens[i] = str_is(member(item, "type"), SETTINGS) ? 0 : count_value(e, item);
+    }
 }
 
 /* From the oldest user message on from which everything fits; from the last one on in any case. */
@@ -423,8 +430,7 @@ enum err_code compaction_make(struct turn *t, const json_t *items, json_t **wind
     s.out = arena_array(&t->arena, s.n + 1, sizeof *s.out);
     size_t first = first_turn(&s);
     for (size_t i = 0; i < first; i++) {
-        const json_t *old = json_array_get(s.items, i);
-        s.out[i] = !has_role(old, "system") && !has_role(old, "developer");
+        s.out[i] = !is_lasting(json_array_get(s.items, i));
     }
     code = compaction_item(&item, &s, err);
     if (!code) {
@@ -595,6 +601,7 @@ void responses_compact(const struct call *c)
     json_decref(s.items);
     json_decref(t.messages);
     json_decref(t.calls);
+    json_decref(t.configured);
     json_decref(t.doc);
     arena_free(&t.arena);
 }

@@ -248,22 +248,21 @@ static enum err_code set_flat(struct turn *t, const struct format_body *b, const
     return set_schema(t, &flat, path, arena_printf(&t->arena, "%s.schema", path), err);
 }
 
-enum err_code format_decode(struct turn *t, const json_t *format, struct err *err)
+enum err_code format_decode(struct turn *t, const json_t *format, const char *path, struct err *err)
 {
     struct format_body b = { 0 };
-    enum err_code code =
-        fields_decode(format, format_rows, ARRAY_LEN(format_rows), "text.format", &b, &t->arena, err);
+    enum err_code code = fields_decode(format, format_rows, ARRAY_LEN(format_rows), path, &b, &t->arena, err);
     if (code)
         return code;
     if (b.type.value != FORMAT_JSON_SCHEMA)
-        code = refuse_strays(t, &b, "text.format", err);
+        code = refuse_strays(t, &b, path, err);
     if (code || b.type.value == FORMAT_TEXT)
         return code;
     if (b.type.value == FORMAT_JSON_OBJECT)
         return set_json_object(t, err);
     if (b.json_schema.set)
-        return set_nested(t, b.json_schema.value, "text.format", "text.format.schema", err);
-    return set_flat(t, &b, "text.format", err);
+        return set_nested(t, b.json_schema.value, path, arena_printf(&t->arena, "%s.schema", path), err);
+    return set_flat(t, &b, path, err);
 }
 
 enum err_code format_decode_chat(struct turn *t, const json_t *format, struct err *err)

@@ -5,8 +5,8 @@
  * Conversations, the input of stored responses and input_items show one form, and it is made here, once: `type` and `id`
  * first, then the status, then the members of the item's table in the table's order.
  *
- * Messages, function calls, custom calls, their outputs, reasoning and compaction are checked member by member. Calls of
- * hosted tools come back from clients as history; they are kept as they were sent, with an id.
+ * Messages, function calls, custom calls, their outputs, reasoning, compaction and configuration updates are checked member by
+ * member. Calls of hosted tools come back from clients as history; they are kept as they were sent, with an id.
  *
  * Ownership: a new item shares its values with the one it was made from, by reference count.
  * Threads: any; no state.
@@ -31,8 +31,8 @@ enum { ROLE_ASSISTANT = 1 };
 /* What the tables below decode into: every member that any of them has. */
 struct members {
     struct field_string id, call_id, name, namespace, arguments, input, encrypted_content;
-    struct field_enum role, phase, status;
-    struct field_json content, output, summary, caller;
+    struct field_enum role, phase, status, effort;
+    struct field_json content, output, summary, caller, reasoning, text, format;
 };
 
 /* Adds the value that object has under name, if any. */
@@ -130,6 +130,49 @@ static enum err_code make_reasoning(json_t *out, struct making *k, struct err *e
     return ERR_OK;
 }
 
+static const struct field configured_reasoning_rows[] = {
+    { FIELD_ROW(ENUM, members, effort), .values = effort_names },
+};
+static const struct field configured_text_rows[] = {
+    { FIELD_ROW(OBJECT, members, format), .required = true },
+};
+
+/* What the format says beyond its type is read where a response has it: that takes a model. */
+static enum err_code check_configured_text(struct making *k, struct err *err)
+{
+    static const char *const types[] = { "text", "json_schema", NULL };
+    const char *path = arena_printf(k->arena, "%s.text", k->path);
+    enum err_code code = fields_decode(k->m.text.value, configured_text_rows, ARRAY_LEN(configured_text_rows),
+                                       path, &k->m, k->arena, err);
+    const json_t *type = code ? NULL : json_object_get(k->m.format.value, "type");
+    const char *param = arena_printf(k->arena, "%s.format.type", path);
+    if (code)
+        return code;
+    if (!type || json_is_null(type))
+        return field_missing_error(err, param);
+    if (!json_is_string(type))
+        return field_type_error(err, param, "a string", type);
+    if (!str_is(json_str(type), types[0]) && !str_is(json_str(type), types[1]))
+        return field_value_error(err, param, json_str(type), types);
+    return ERR_OK;
+}
+
+static enum err_code make_configuration(json_t *out, struct making *k, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    (void)out;
+    if (!k->m.reasoning.set && !k->m.text.set)
+        return err_set(err, ERR_MISSING_PARAMETER, k->path,
+                       "Invalid '%s': a configuration update needs 'reasoning' or 'text'.", k->path);
+    if (k->m.reasoning.set)
+        code = fields_decode(k->m.reasoning.value, configured_reasoning_rows,
+                             ARRAY_LEN(configured_reasoning_rows),
+                             arena_printf(k->arena, "%s.reasoning", k->path), &k->m, k->arena, err);
+    if (!code && k->m.text.set)
+        code = check_configured_text(k, err);
+    return code;
+}
+
 static const struct field message_rows[] = {
     FIELD_DROP("type"),
     { FIELD_ROW(STRING, members, id), .min = 1, .max = ITEM_ID_CHARS_MAX },
@@ -183,6 +226,12 @@ static const struct field compaction_rows[] = {
     { FIELD_ROW(STRING, members, encrypted_content), .max = SEALED_CHARS_MAX, .required = true },
     FIELD_DROP("created_by"),
 };
+static const struct field configuration_rows[] = {
+    FIELD_DROP("type"),
+    { FIELD_ROW(STRING, members, id), .min = 1, .max = ITEM_ID_CHARS_MAX },
+    { FIELD_ROW(OBJECT, members, reasoning) },
+    { FIELD_ROW(OBJECT, members, text) },
+};
 static const struct field reference_rows[] = {
     FIELD_DROP("type"),
     { FIELD_ROW(STRING, members, id), .min = 1, .max = ITEM_ID_CHARS_MAX, .required = true },
@@ -203,6 +252,8 @@ static const struct item_shape {
     { "custom_tool_call_output", "ctco_", output_rows, ARRAY_LEN(output_rows), make_output, true },
     { "reasoning", "rs_", reasoning_rows, ARRAY_LEN(reasoning_rows), make_reasoning, true },
     { "compaction", "cmp_", compaction_rows, ARRAY_LEN(compaction_rows), NULL, true },
+    { "configuration_update", "cfgu_", configuration_rows, ARRAY_LEN(configuration_rows), make_configuration,
+      false },
     { "item_reference", NULL, reference_rows, ARRAY_LEN(reference_rows), NULL, false },
     { "web_search_call", "ws_", NULL, 0, NULL, false },
     { "file_search_call", "fs_", NULL, 0, NULL, false },
@@ -226,7 +277,6 @@ static const struct item_shape {
     { "program", "prog_", NULL, 0, NULL, false },
     { "program_output", "progo_", NULL, 0, NULL, false },
     { "compaction_trigger", "cmpt_", NULL, 0, NULL, false },
-    { "configuration_update", "cfgu_", NULL, 0, NULL, false },
 };
 
 static enum err_code unknown_item(struct err *err, const char *param, struct str got)
@@ -381,6 +431,10 @@ const struct field_table item_tables[] = {
     { "item: outputs", output_rows, ARRAY_LEN(output_rows) },
     { "item: reasoning", reasoning_rows, ARRAY_LEN(reasoning_rows) },
     { "item: compaction", compaction_rows, ARRAY_LEN(compaction_rows) },
+    { "item: configuration_update", configuration_rows, ARRAY_LEN(configuration_rows) },
+    { "item: configuration_update.reasoning", configured_reasoning_rows,
+      ARRAY_LEN(configured_reasoning_rows) },
+    { "item: configuration_update.text", configured_text_rows, ARRAY_LEN(configured_text_rows) },
     { "item: item_reference", reference_rows, ARRAY_LEN(reference_rows) },
     { NULL, NULL, 0 },
 };

@@ -172,6 +172,29 @@ void messages_set_verbosity(struct turn *t, int verbosity)
         messages_instruct(t, str_from(lines[verbosity]));
 }
 
+/* --- settings that stay ---------------------------------------------------------------------------------- */
+
+/* The last update of a setting holds. Copied: the items may go before the settings are looked at. */
+static enum err_code configuration_item(struct turn *t, const json_t *item, const char *path, struct err *err)
+{
+    json_t *made;
+    enum err_code code = item_normalise(&made, item, path, &t->arena, err);
+    if (code)
+        return code;
+    json_t *effort = json_object_get(json_object_get(made, "reasoning"), "effort");
+    json_t *format = json_object_get(json_object_get(made, "text"), "format");
+    if (!t->configured)
+        t->configured = json_object();
+    if (json_is_string(effort))
+        json_object_set_new(t->configured, "effort", json_deep_copy(effort));
+    if (format) {
+        json_object_set_new(t->configured, "format", json_deep_copy(format));
+        t->format_path = arena_printf(&t->arena, "%s.text.format", path);
+    }
+    json_decref(made);
+    return ERR_OK;
+}
+
 /* --- function calls ------------------------------------------------------------------------------------- */
 
 /* The assistant's message that a call belongs to: the last one, or a new one without text. A thought begins a new one, which
@@ -316,7 +339,7 @@ static const struct item_kind {
     { "custom_tool_call_output", output_item },
     { "compaction", NULL },
     { "compaction_trigger", NULL },
-    { "configuration_update", NULL },
+    { "configuration_update", configuration_item },
     { "web_search_call", opaque_item },
     { "file_search_call", opaque_item },
     { "code_interpreter_call", opaque_item },

@@ -6,7 +6,8 @@
  * Some typed rows exist to be checked further down, because more than one of their values means "nothing".
  *
  * What a response goes on from comes first in its conversation: instructions, then earlier responses or the
- * conversation's items, then the input. Instructions of earlier responses are not inherited.
+ * conversation's items, then the input. Instructions of earlier responses are not inherited; what configuration updates among
+ * the items set is, so the options are looked at behind the messages.
  *
  * Threads: http's workers.
  */
@@ -125,7 +126,7 @@ static enum err_code check_text(struct turn *t, const json_t *text, struct err *
     if (b.verbosity.set)
         t->echo.verbosity = b.verbosity.value;
     if (!code && b.format.set)
-        code = format_decode(t, b.format.value, err);
+        code = format_decode(t, b.format.value, t->format_path ? t->format_path : "text.format", err);
     return code;
 }
 
@@ -344,9 +345,16 @@ static enum err_code read_messages(struct turn *t, const struct responses_body *
     enum err_code code = history ? add_history(t, err) : ERR_OK;
     if (!code && b->input.set)
         code = messages_from_input(t, b->input.value, err);
-    if (!code)
-        code = messages_check_calls(t, err);
-    if (!code && t->compact_above && !t->counts)
+    return code ? code : messages_check_calls(t, err);
+}
+
+/* What the options make of the messages, and what is kept of the input. */
+static enum err_code finish_messages(struct turn *t, const struct responses_body *b, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    if (t->row)
+        return ERR_OK;
+    if (t->compact_above && !t->counts)
         code = compact_window(t, b, err);
     if (!code && json_array_size(t->messages)) { /* none: nothing is asked, and tokens are counted */
         messages_set_verbosity(t, t->echo.verbosity);
@@ -356,6 +364,31 @@ static enum err_code read_messages(struct turn *t, const struct responses_body *
     if (!code && (t->store || t->lane || t->keeps) && !t->counts && b->input.set)
         code = keep_input(t, b->input.value, err);
     return code;
+}
+
+/* --- what its items set ---------------------------------------------------------------------------------------- */
+
+static const json_t *set_in(json_t *doc, const char *object, const char *name, json_t *value)
+{
+    json_t *in = json_object_get(doc, object);
+    if (!json_is_object(in)) {
+        in = json_object();
+        json_object_set_new(doc, object, in);
+    }
+    json_object_set(in, name, value);
+    return in;
+}
+
+/* Updates among the items hold against the request's own fields, until a later update. They are written into the body: a job
+ * that is built again, and has its messages already, finds them there. */
+static enum err_code configure(struct turn *t, struct responses_body *b, struct reasoning_body *r,
+                               struct err *err)
+{
+    json_t *effort = json_object_get(t->configured, "effort"),
+           *format = json_object_get(t->configured, "format");
+    if (format)
+        b->text = (struct field_json){ true, set_in(t->doc, "text", "format", format) };
+    return effort ? read_reasoning(t, set_in(t->doc, "reasoning", "effort", effort), r, err) : ERR_OK;
 }
 
 static void keep_for_reply(struct turn *t, const struct responses_body *b)
@@ -386,7 +419,8 @@ static enum err_code decode(struct turn *t, struct err *err)
     if (b.reasoning.set && (code = read_reasoning(t, b.reasoning.value, &r, err)))
         return code;
     if ((code = turn_set_model(t, b.model.value, r.mode.set && r.mode.value == 1, err)) ||
-        (code = read_keeping(t, &b, err)) || (code = check_options(t, &b, err)) ||
+        (code = read_keeping(t, &b, err)) || (code = read_messages(t, &b, err)) ||
+        (code = configure(t, &b, &r, err)) || (code = check_options(t, &b, err)) ||
         (code = turn_set_metadata(t, b.metadata.value, err)) || (code = turn_set_stops(t, b.stop.value, err)))
         return code;
     t->ignore_eos = b.ignore_eos.value;
@@ -395,7 +429,7 @@ static enum err_code decode(struct turn *t, struct err *err)
     turn_set_sampling(t, b.temperature, b.top_p, b.seed);
     turn_set_penalties(t, b.presence_penalty, b.frequency_penalty);
     keep_for_reply(t, &b);
-    return read_messages(t, &b, err);
+    return finish_messages(t, &b, err);
 }
 
 static void reply(struct turn *t, const struct job_view *job, struct buf *body)

@@ -59,6 +59,7 @@ void turn_unref(struct turn *t)
     format_free(&t->format);
     json_decref(t->messages);
     json_decref(t->calls);
+    json_decref(t->configured);
     json_decref(t->input);
     json_decref(t->history);
     json_decref(t->doc);

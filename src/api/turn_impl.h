@@ -64,8 +64,8 @@ void formats_close(struct formats *f); /* NULL is fine */
 /* What was compiled of the same text before: its grammar and what it leaves out. False: nothing is kept of it. */
 bool formats_take(struct formats *f, const char *key, struct format *out);
 void formats_keep(struct formats *f, const char *key, const struct format *made);
-/* text.format and chat's response_format; an object. */
-enum err_code format_decode(struct turn *t, const json_t *format, struct err *err);
+/* text.format, or the one at path, and chat's response_format; an object. */
+enum err_code format_decode(struct turn *t, const json_t *format, const char *path, struct err *err);
 enum err_code format_decode_chat(struct turn *t, const json_t *format, struct err *err);
 void format_instruct(struct turn *t); /* tells the model, behind all its messages were added */
 void format_put(struct json_writer *w, const struct turn *t); /* as a value */
@@ -122,11 +122,13 @@ struct turn {
     struct format format;
     const json_t *metadata; /* borrowed from doc; NULL: not given */
     bool store, background, truncate, obfuscate, sealed;
-    bool trace;                        /* the reply says how it came about */
-    bool keeps;                        /* the kind's keep is called with the answer */
-    bool counts;                       /* the prompt is made to be counted, and may be empty */
-    bool all_turns;                    /* thoughts of earlier turns stay, where they are known */
-    struct str thought;                /* of the assistant's message that is added next */
+    bool trace;              /* the reply says how it came about */
+    bool keeps;              /* the kind's keep is called with the answer */
+    bool counts;             /* the prompt is made to be counted, and may be empty */
+    bool all_turns;          /* thoughts of earlier turns stay, where they are known */
+    struct str thought;      /* of the assistant's message that is added next */
+    json_t *configured;      /* {"effort", "format"} of the items' configuration updates; NULL: none; owned */
+    const char *format_path; /* of text.format, for errors; NULL: the request's own */
     struct str previous, conversation; /* ids, or empty */
     json_t *input;         /* with store or a lane: the request's own input items, normalised; owned */
     json_t *history;       /* the items before them; owned */
