@@ -36,7 +36,7 @@ static void accepted(void *ctx, const struct err *err)
         return;
     }
     job_announce(t->api->conductor, str_from(t->id));
-    access_give(t->api->access, &t->place, engine_prompt_tokens(t->prompts[0]));
+    access_give(t->api->access, &t->place, t->compacts ? 0 : engine_prompt_tokens(t->prompts[0]));
     if (t->stream) {
         idempotency_accepted(t->api->idempotency, t->x, str_from(t->id), t->obfuscate);
         stream_response(t->api, t->x, str_from(t->id), 0, t->obfuscate);

@@ -17,6 +17,7 @@
  * A request with context_management whose prompt is longer than its threshold is compacted by itself: the newest turns are
  * sealed in an item that stands for everything before it and is the first of the output; older ones leave this window, and
  * stay with the responses that they came from. Half of the threshold is the bound, so that the next turns do not compact again.
+ * A request whose input ends in a compaction_trigger is compacted so too, and that item is its whole answer.
  *
  * Tokens are counted once, when an item is sealed, and stand beside it in the seal.
  *
@@ -419,14 +420,14 @@ enum err_code compaction_make(struct turn *t, const json_t *items, json_t **wind
     json_t *item = NULL;
     int64_t tokens, room = compaction_room(t);
     *window = NULL;
-    enum err_code code = turn_measure(t, &tokens, err);
-    if (code || tokens <= t->compact_above)
+    enum err_code code = t->compacts ? ERR_OK : turn_measure(t, &tokens, err);
+    if (code || (!t->compacts && tokens <= t->compact_above))
         return code;
     code = compaction_expand(&s.items, t->api, str_from(t->owner.id), items, INT64_MAX, &t->arena, err);
     if (code)
         return code;
     count_items(&s);
-    s.room = t->compact_above / 2 < room ? t->compact_above / 2 : room;
+    s.room = t->compact_above && t->compact_above / 2 < room ? t->compact_above / 2 : room;
     s.out = arena_array(&t->arena, s.n + 1, sizeof *s.out);
     size_t first = first_turn(&s);
     for (size_t i = 0; i < first; i++) {

@@ -276,7 +276,6 @@ static const struct item_shape {
     { "additional_tools", "at_", NULL, 0, NULL, false },
     { "program", "prog_", NULL, 0, NULL, false },
     { "program_output", "progo_", NULL, 0, NULL, false },
-    { "compaction_trigger", "cmpt_", NULL, 0, NULL, false },
 };
 
 static enum err_code unknown_item(struct err *err, const char *param, struct str got)

@@ -3,8 +3,8 @@
  *
  * The request is JSON: "body" as it was sent, with the seed that was drawn and without the input; "input", the request's own
  * items, each with an id; for background jobs "messages", the whole conversation as the chat template takes it, so that
- * a job built again does not depend on what has become of earlier responses; "compaction", what such an item holds, where there is one; "created_s" and "model". The response is the
- * object of API.md section 4.
+ * a job built again does not depend on what has become of earlier responses; "compaction", what such an item holds, where there
+ * is one, and "compacts", where that is the answer; "created_s" and "model". The response is the object of API.md section 4.
  *
  * Threads: kept_request on a worker, the rest on the conductor's thread.
  */
@@ -23,6 +23,8 @@ void kept_request(struct turn *t)
         json_object_set(request, "messages", t->messages);
     if (t->compaction.len) /* sealed anew it would be another token than the one that was shown */
         json_object_set_new(request, "compaction", json_stringn(t->compaction.ptr, t->compaction.len));
+    if (t->compacts)
+        json_object_set_new(request, "compacts", json_true());
     json_object_set_new(request, "created_s", json_integer(t->created_s));
     json_object_set_new(request, "model", json_string(t->model));
     if (t->route) /* whom it asks goes by what the key allows */

@@ -314,6 +314,46 @@ enum err_code messages_check_calls(const struct turn *t, struct err *err)
     return ERR_OK;
 }
 
+/* --- a window to be compacted ------------------------------------------------------------------------- */
+
+struct item_trigger {
+    struct field_string id;
+};
+static const struct field trigger_rows[] = {
+    FIELD_DROP("type"),
+    { FIELD_ROW(STRING, item_trigger, id), .min = 1, .max = ITEM_ID_CHARS_MAX }, /* checked; it is not kept */
+};
+
+/* The one that may be there was taken off before. */
+static enum err_code trigger_item(struct turn *t, const json_t *item, const char *path, struct err *err)
+{
+    (void)item;
+    return err_set(
+        err, ERR_INVALID_VALUE, arena_printf(&t->arena, "%s.type", path),
+        "A 'compaction_trigger' may only stand as the last item of the 'input' of POST /v1/responses.");
+}
+
+enum err_code messages_take_trigger(struct turn *t, json_t *input, struct err *err)
+{
+    size_t n = json_array_size(input);
+    const json_t *last = n ? json_array_get(input, n - 1) : NULL;
+    if (!str_is(json_str(json_object_get(last, "type")), "compaction_trigger"))
+        return ERR_OK;
+    struct item_trigger trigger = { 0 };
+    const char *path = arena_printf(&t->arena, "input[%zu]", n - 1);
+    enum err_code code =
+        fields_decode(last, trigger_rows, ARRAY_LEN(trigger_rows), path, &trigger, &t->arena, err);
+    if (code)
+        return code;
+    if (n == 1 && !t->previous.len && !t->conversation.len)
+        return err_set(
+            err, ERR_INVALID_VALUE, "input",
+            "Invalid 'input': nothing stands before the 'compaction_trigger' that could be compacted.");
+    t->compacts = true;
+    json_array_remove(input, n - 1);
+    return ERR_OK;
+}
+
 /* --- items of every type ---------------------------------------------------------------------------------- */
 
 /* What other tools did in earlier turns: its results stand in the messages that came of it, and a model that does not know
@@ -338,7 +378,7 @@ static const struct item_kind {
     { "custom_tool_call", call_item },
     { "custom_tool_call_output", output_item },
     { "compaction", NULL },
-    { "compaction_trigger", NULL },
+    { "compaction_trigger", trigger_item },
     { "configuration_update", configuration_item },
     { "web_search_call", opaque_item },
     { "file_search_call", opaque_item },
@@ -639,6 +679,7 @@ const struct field_table message_tables[] = {
     { "input[]", item_message_rows, ARRAY_LEN(item_message_rows) },
     { "input[] (reasoning)", item_reasoning_rows, ARRAY_LEN(item_reasoning_rows) },
     { "input[] (item_reference)", item_reference_rows, ARRAY_LEN(item_reference_rows) },
+    { "input[] (compaction_trigger)", trigger_rows, ARRAY_LEN(trigger_rows) },
     { "messages[]", chat_message_rows, ARRAY_LEN(chat_message_rows) },
     { "messages[].tool_calls[]", chat_call_rows, ARRAY_LEN(chat_call_rows) },
     { "messages[].tool_calls[].function", function_rows, ARRAY_LEN(function_rows) },

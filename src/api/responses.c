@@ -342,7 +342,9 @@ static enum err_code read_messages(struct turn *t, const struct responses_body *
         return field_missing_error(err, "input");
     if (b->instructions.set)
         messages_add(t, "system", b->instructions.value, STR(""));
-    enum err_code code = history ? add_history(t, err) : ERR_OK;
+    enum err_code code = messages_take_trigger(t, json_object_get(t->doc, "input"), err);
+    if (!code && history)
+        code = add_history(t, err);
     if (!code && b->input.set)
         code = messages_from_input(t, b->input.value, err);
     return code ? code : messages_check_calls(t, err);
@@ -354,7 +356,7 @@ static enum err_code finish_messages(struct turn *t, const struct responses_body
     enum err_code code = ERR_OK;
     if (t->row)
         return ERR_OK;
-    if (t->compact_above && !t->counts)
+    if ((t->compact_above || t->compacts) && !t->counts)
         code = compact_window(t, b, err);
     if (!code && json_array_size(t->messages)) { /* none: nothing is asked, and tokens are counted */
         messages_set_verbosity(t, t->echo.verbosity);

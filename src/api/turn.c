@@ -247,12 +247,28 @@ enum err_code turn_open_prompt(struct turn *t, enum effort effort, struct err *e
     return code ? turn_prompt_error(t, t->kind->input_param, err) : ERR_OK;
 }
 
+/* No model is asked, so there is no prompt that would have to fit; the plan is what the reply shows of it, of a model that asks
+ * others the first one's. */
+static void prepare_compaction(struct turn *t)
+{
+    bool routes = t->tier->thinking == THINKING_ROUTE;
+    const struct tier *tier = routes ? config_route(t->api->cfg, t->tier, 0) : t->tier;
+    t->ask.effort = t->effort;
+    t->ask.choices = t->choices;
+    t->plan = reason_plan(tier, engine_info(conductor_engine(t->api->conductor)), &t->ask, 0);
+    t->plan.think = false;
+}
+
 /* Rendering and tokenising take milliseconds, which is why this runs on a worker. */
 enum err_code turn_prepare_chat(struct turn *t, struct err *err)
 {
     t->question = last_question(t);
     if (route_choose(t, err))
         return err->code;
+    if (t->compacts) {
+        prepare_compaction(t);
+        return ERR_OK;
+    }
     if (t->tier->thinking == THINKING_ROUTE)
         return route_prepare(t, err);
     if (check_choices(t, err))
@@ -463,7 +479,6 @@ struct job_sink turn_sink(struct turn *t)
 void turn_spec(const struct turn *t, struct job_spec *spec)
 {
     *spec = (struct job_spec){
-        .prompt = t->prompts[0],
         .prompts = t->prompts,
         .n_prompts = t->n_prompts,
         .choices = t->choices,
@@ -477,6 +492,7 @@ void turn_spec(const struct turn *t, struct job_spec *spec)
         .top_logprobs = t->top_logprobs,
         .summary = t->summary,
         .compaction = t->compaction,
+        .compacts = t->compacts,
         .n_stops = t->n_stops,
         .ignore_eos = t->ignore_eos,
         .presence_penalty = t->presence_penalty,
@@ -592,7 +608,7 @@ enum err_code turn_count_tokens(const struct call *c, json_t *body, int64_t *tok
     enum err_code code = t->kind->decode(t, err);
     if (!code && json_array_size(t->messages)) {
         code = turn_prepare_chat(t, err);
-        *tokens = code ? 0 : engine_prompt_tokens(t->prompts[0]);
+        *tokens = code || t->compacts ? 0 : engine_prompt_tokens(t->prompts[0]);
     }
     turn_unref(t);
     return code;
@@ -614,6 +630,7 @@ enum err_code turn_rebuild(struct turn **out, struct api *a, const struct turn_k
                  STR_ARG(json_str(json_object_get(request, "models"))));
         t->input = json_incref(json_object_get(request, "input")); /* a conversation gains it at the end */
         t->created_s = json_integer_value(json_object_get(request, "created_s"));
+        t->compacts = json_is_true(json_object_get(request, "compacts"));
         t->compaction = arena_str(&t->arena, json_str(json_object_get(request, "compaction")));
         code = kind->decode(t, err);
     }

@@ -133,6 +133,7 @@ struct turn {
     json_t *input;         /* with store or a lane: the request's own input items, normalised; owned */
     json_t *history;       /* the items before them; owned */
     int64_t compact_above; /* tokens of the prompt above which its window is compacted; 0: never */
+    bool compacts;         /* a compaction_trigger ends the input: the item is the whole answer */
     struct str compaction; /* what the item that says so holds; empty: it was not */
     struct {               /* what a reply repeats, and nothing else looks at */
         struct field_string instructions, user, safety_identifier, prompt_cache_key;
@@ -249,6 +250,8 @@ enum err_code route_prepare(struct turn *t, struct err *err);
 
 /* Append to t->messages. input: a string or items; messages: the chat form. */
 enum err_code messages_from_input(struct turn *t, const json_t *input, struct err *err);
+/* A compaction_trigger at the end of the input is taken off, and t->compacts set. */
+enum err_code messages_take_trigger(struct turn *t, json_t *input, struct err *err);
 enum err_code messages_from_history(struct turn *t, const json_t *items, const char *path, struct err *err);
 enum err_code messages_from_chat(struct turn *t, const json_t *messages, struct err *err);
 void messages_add(struct turn *t, const char *role, struct str text, struct str name);
@@ -281,9 +284,9 @@ enum err_code compaction_expand(json_t **out, const struct api *a, struct str ow
                                 int64_t tokens_max, struct arena *arena, struct err *err);
 /* tokens_max for a request that is to be answered: a share of the window of t's tier and the loaded model. */
 int64_t compaction_room(const struct turn *t);
-/* Where t's prompt is longer than t->compact_above: seals the newest of the window's items, from a user message on and together
- * at most half of that, and system messages, in t->compaction. *window: the item in whose place they stand, the caller's; NULL
- * where nothing was to be done. */
+/* Where t's prompt is longer than t->compact_above, or t->compacts: seals the newest of the window's items, from a user message on
+ * and together at most half of that (of the window, where there is none), and what lasts, in t->compaction. *window: the item in
+ * whose place they stand, the caller's; NULL where nothing was to be done. */
 enum err_code compaction_make(struct turn *t, const json_t *items, json_t **window, struct err *err);
 
 #endif

@@ -50,7 +50,7 @@ static int64_t tokens_max(const struct job *j, int64_t most, const struct engine
 
 static void take_prompts(struct job *j, const struct job_spec *spec)
 {
-    j->n_prompts = spec->n_prompts ? spec->n_prompts : 1;
+    j->n_prompts = spec->compacts ? 0 : spec->n_prompts ? spec->n_prompts : 1;
     j->prompts = mem_array(j->n_prompts, sizeof(struct engine_prompt *));
     for (size_t i = 0; i < j->n_prompts; i++) {
         j->prompts[i] = engine_prompt_ref(spec->n_prompts ? spec->prompts[i] : spec->prompt);
@@ -114,6 +114,8 @@ static void take_record(struct job *j, const struct job_spec *spec)
 
 static size_t choices_of(const struct job_spec *spec)
 {
+    if (spec->compacts)
+        return 0;
     if (spec->route)
         return 1;
     return spec->choices * (spec->n_prompts ? spec->n_prompts : 1);
@@ -121,10 +123,10 @@ static size_t choices_of(const struct job_spec *spec)
 
 static bool has_lines(const struct job_spec *spec)
 {
-    return spec->route || spec->plan.lines.max > 1;
+    return !spec->compacts && (spec->route || spec->plan.lines.max > 1);
 }
 
-/* Sequences that the engine may get: one for each choice, or the lines of one. */
+/* Sequences that the engine may get: one for each choice, or the lines of one. A job without any ends as it starts. */
 static size_t runs_of(const struct job_spec *spec)
 {
     return has_lines(spec) ? (size_t)spec->plan.lines.max : choices_of(spec);
@@ -134,6 +136,7 @@ static struct job *job_new(const struct job_spec *spec, struct job_sink sink, co
 {
     size_t choices = choices_of(spec);
     assert(spec->choices >= 1 && choices <= JOB_CHOICES_MAX);
+    assert(!spec->compacts || spec->compaction.len);
     assert(!has_lines(spec) || (choices == 1 && !spec->raw));
     assert(!spec->route || spec->n_prompts == TIER_ROUTE);
     assert(spec->n_stops <= ARRAY_LEN(spec->stops));
@@ -746,7 +749,8 @@ static bool take_place(struct conductor *c, size_t runs)
 enum err_code job_submit(struct conductor *c, const struct job_spec *spec, struct job_sink sink, uint64_t *id,
                          struct err *err)
 {
-    if (spec->plan.tokens_max < 1 && !(spec->prompt_logprobs && spec->plan.tokens_max == 0))
+    if (spec->plan.tokens_max < 1 && !(spec->prompt_logprobs && spec->plan.tokens_max == 0) &&
+        !spec->compacts)
         return err_set(err, ERR_CONTEXT_LENGTH, "messages",
                        "The messages' %" PRId64
                        " tokens leave no room for an answer in this model's context.",

@@ -166,6 +166,8 @@ struct job_spec {
     enum summary summary;
     struct str
         compaction; /* what an item holds that stands before all others; empty: there is none; copied */
+    bool
+        compacts; /* that item is the whole answer: nothing is generated, no token counts, and prompts are not used */
     struct str stops[4];
     size_t n_stops;
     bool ignore_eos;

@@ -190,6 +190,42 @@ static void a_thought_is_opened_for_its_owner_alone(void **state)
     site_close(&s);
 }
 
+/* The items of a response that is kept nowhere else: what they set and what was compacted go on with the connection. */
+static void items_that_set_and_compact_go_on(void **state)
+{
+    (void)state;
+    struct site s;
+    char id[80], ask[512];
+    site_open(&s, NULL, NULL);
+    int fd = open_socket(&s, "");
+    turn(fd,
+         CREATE("\"store\":false,\"input\":[{\"type\":\"configuration_update\",\"reasoning\":{\"effort\":"
+                "\"none\"}},{\"role\":\"user\",\"content\":\"one two three\"}]"),
+         id);
+    snprintf(ask, sizeof ask,
+             CREATE("\"store\":false,\"input\":[{\"type\":\"compaction_trigger\"}],\"previous_response_id\":"
+                    "\"%s\""),
+             id);
+    put(fd, ask);
+    json_t *m = get_type(fd, "response.output_item.done");
+    assert_string_equal(str_at(json_object_get(m, "item"), "type"), "compaction");
+    json_decref(m);
+    m = get_type(fd, "response.completed");
+    snprintf(id, sizeof id, "%s", str_at(json_object_get(m, "response"), "id"));
+    json_decref(m);
+    snprintf(ask, sizeof ask, CREATE("\"store\":false,\"input\":\"four\",\"previous_response_id\":\"%s\""),
+             id);
+    put(fd, ask);
+    m = get_type(fd, "response.completed");
+    const json_t *response = json_object_get(m, "response");
+    assert_string_equal(str_at(json_object_get(response, "reasoning"), "effort"), "none");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(response, "usage"), "input_tokens")),
+                     11);
+    json_decref(m);
+    close(fd);
+    site_close(&s);
+}
+
 static void what_waits_is_bounded(void **state)
 {
     (void)state;
@@ -367,9 +403,14 @@ static void a_response_is_made_to_its_end(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(owners_do_not_share),      cmocka_unit_test(a_thought_is_opened_for_its_owner_alone),
-    cmocka_unit_test(what_waits_is_bounded),    cmocka_unit_test(closing_cancels),
-    cmocka_unit_test(limits_hold_for_messages), cmocka_unit_test(a_long_message_counts_as_long),
-    cmocka_unit_test(an_idle_connection_ends),  cmocka_unit_test(a_response_is_made_to_its_end),
+    cmocka_unit_test(owners_do_not_share),
+    cmocka_unit_test(a_thought_is_opened_for_its_owner_alone),
+    cmocka_unit_test(what_waits_is_bounded),
+    cmocka_unit_test(closing_cancels),
+    cmocka_unit_test(limits_hold_for_messages),
+    cmocka_unit_test(a_long_message_counts_as_long),
+    cmocka_unit_test(items_that_set_and_compact_go_on),
+    cmocka_unit_test(an_idle_connection_ends),
+    cmocka_unit_test(a_response_is_made_to_its_end),
 };
 TEST_GROUP(api_websocket, tests)

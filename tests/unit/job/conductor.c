@@ -174,9 +174,37 @@ static void each_ends_exactly_once(void **state)
     mem_free(watches);
 }
 
+/* It has no sequences and no prompt, and ends as it starts, also where the engine has no room. */
+static void a_job_that_only_compacts_asks_no_engine(void **state)
+{
+    (void)state;
+    struct conductor *c = watch_open(2, 1);
+    struct job_spec spec = { .choices = 1, .compaction = STR("sealed"), .compacts = true };
+    struct watch held = { 0 };
+    submit(&held, c, "/hold 1");
+    for (int i = 0; i < 3; i++) { /* its place is given back each time */
+        struct watch w = { 0 };
+        struct err err = { 0 };
+        assert_int_equal(watch_submit(&w, c, &spec, &err), ERR_OK);
+        watch_wait(&w);
+        assert_string_equal(watch_log(&w), "created\nstarted\nitem_added cmp\nitem_done\nended\n");
+        assert_int_equal(w.status, JOB_COMPLETED);
+        assert_int_equal(w.n_items, 1);
+        assert_int_equal(w.kinds[0], JOB_COMPACTION);
+        assert_true(w.complete[0]);
+        assert_true(str_is(buf_str(&w.texts[0]), "sealed"));
+        assert_int_equal(w.input_tokens + w.output_tokens, 0);
+        watch_free(&w);
+    }
+    job_cancel(c, held.id);
+    watch_wait(&held);
+    watch_free(&held);
+    watch_close(c);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(more_than_jobs_max_is_busy), cmocka_unit_test(more_choices_than_may_wait_are_busy),
     cmocka_unit_test(close_cancels_what_runs),    cmocka_unit_test(one_failed_choice_fails_the_job),
-    cmocka_unit_test(each_ends_exactly_once),
+    cmocka_unit_test(each_ends_exactly_once),     cmocka_unit_test(a_job_that_only_compacts_asks_no_engine),
 };
 TEST_GROUP(job_conductor, tests)

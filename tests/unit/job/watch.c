@@ -45,6 +45,7 @@ static const char *prefix_of(const struct job_item *item)
 {
     switch (item->kind) {
     case JOB_REASONING: return "rs_";
+    case JOB_COMPACTION: return "cmp_";
     case JOB_CALL: return item->custom ? "ctc_" : "fc_";
     default: return "msg_";
     }
