@@ -109,6 +109,7 @@ void chat_create(const struct call *c);
 void completions_create(const struct call *c);
 void models_list(const struct call *c);
 void models_get(const struct call *c);
+void model_lookup(const struct call *c);
 void health_get(const struct call *c);
 void responses_get(const struct call *c);
 void responses_delete(const struct call *c);

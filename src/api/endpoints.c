@@ -25,6 +25,9 @@ static const char *const page_query[] = { "limit", "order", "after", NULL };
 static const char *const chat_query[] = { "limit", "order", "after", "model", "metadata[*]", NULL };
 static const char *const files_query[] = { "limit", "order", "after", "purpose", NULL };
 
+static const char *const models_query[] = { "id", "include", "include[]", "details", NULL };
+static const char *const model_query[] = { "include", "include[]", "details", NULL };
+
 static const struct endpoint endpoints[] = {
     /* method  path                     handler           flags, query */
     { "POST", "/v1/responses", responses_create, EP_KEY | EP_JSON | EP_THINK, NULL },
@@ -55,8 +58,9 @@ static const struct endpoint endpoints[] = {
     { "DELETE", "/v1/files/{id}", files_delete, EP_KEY, NULL },
     { "GET", "/v1/files/{id}/content", files_content, EP_KEY, NULL },
     { "POST", "/v1/completions", completions_create, EP_KEY | EP_JSON | EP_THINK, NULL },
-    { "GET", "/v1/models", models_list, EP_KEY | EP_LIST, NULL },
+    { "GET", "/v1/models", models_list, EP_KEY | EP_LIST, models_query },
     { "GET", "/v1/models/{id+}", models_get, EP_KEY | EP_LIST, NULL },
+    { "GET", "/model/{id+}", model_lookup, EP_KEY | EP_LIST, model_query },
     { "GET", "/openapi.json", openapi_get, 0, NULL },
     { "GET", "/healthz", health_get, 0, NULL },
 };

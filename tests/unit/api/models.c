@@ -70,6 +70,8 @@ static void other_models_are_not_there(void **state)
                   "{\"model\":\"o3\",\"input\":\"hi\",\"reasoning\":{\"mode\":\"pro\"}}", 404);
     assert_status("GET", "/v1/models/o3", NULL, 200);
     assert_status("GET", "/v1/models/o3-pro", NULL, 404);
+    assert_status("GET", "/model/o3", NULL, 200);
+    assert_status("GET", "/model/o3-pro", NULL, 404);
 }
 
 static size_t listed(const char *headers, const char *name)
