@@ -254,6 +254,10 @@ INLINE void value_blocks(enum kv_type type, size_t Q, const struct attend_tile *
     size_t i = 0;
     for (; i + W * LANES <= dims; i += W * LANES)
         value_block(type, W, Q, tile, j0, span, o, dims, i);
+    for (; W > 4 && i + 4 * LANES <= dims; i += 4 * LANES)
+        value_block(type, 4, Q, tile, j0, span, o, dims, i);
+    for (; W > 2 && i + 2 * LANES <= dims; i += 2 * LANES)
+        value_block(type, 2, Q, tile, j0, span, o, dims, i);
     for (; i < dims; i += LANES)
         value_block(type, 1, Q, tile, j0, span, o, dims, i);
 }
@@ -323,15 +327,17 @@ INLINE void merge_tile(struct attend_work *work, const struct attend_tile *tile,
 {
     float mine[TILE_PAD], its[TILE_PAD];
     struct attend_query *queries = work->queries + tile->first;
-    for (size_t j = 0; j < TILE_PAD; j++) {
-        float was = j < tile->count ? queries[j].m : 0, page = j < tile->count ? tile->m[j] : 0;
-        float m = page <= was ? was : page;
+    for (size_t j = 0; j < tile->count; j += LANES) {
+        vec_store(mine + j, vec_zero());
+        vec_store(its + j, vec_zero());
+    }
+    for (size_t j = 0; j < tile->count; j++) {
+        float was = queries[j].m, page = tile->m[j], m = page <= was ? was : page;
         mine[j] = was == m ? 0 : was - m; /* -inf against -inf too */
         its[j] = page == m && m != -INFINITY ? 0 : page - (m == -INFINITY ? 0 : m);
-        if (j < tile->count)
-            queries[j].m = m;
+        queries[j].m = m;
     }
-    for (size_t j = 0; j < TILE_PAD; j += LANES) {
+    for (size_t j = 0; j < tile->count; j += LANES) {
         vec_store(mine + j, vec_exp_exact(vec_load(mine + j)));
         vec_store(its + j, vec_exp_exact(vec_load(its + j)));
     }
@@ -408,13 +414,12 @@ INLINE void attend_one_run(enum kv_type type, const struct attend *a, struct att
 {
     const char *head = run_head(a, run);
     size_t values = kv_key_bytes(type, work->n), scales = values + kv_value_bytes(type, work->n);
-    struct attend_tile tile = {
-        .keys = head,
-        .values = head + values,
-        .ahead = next_head - head,
-        .key_scales = (const float *)(const void *)(head + scales),
-        .value_scales = (const float *)(const void *)(head + scales) + KV_TOKENS,
-    };
+    struct attend_tile tile; /* its weights are many, and written before they are read: not worth clearing */
+    tile.keys = head;
+    tile.values = head + values;
+    tile.ahead = next_head - head;
+    tile.key_scales = (const float *)(const void *)(head + scales);
+    tile.value_scales = tile.key_scales + KV_TOKENS;
     for (size_t j = run->r * a->group, end = run->end * a->group; j < end; j += TILE) {
         attend_tile(type, a, work, run->i, j, end - j < TILE ? end - j : TILE, &tile);
         tile.ahead = 0; /* it has been fetched */

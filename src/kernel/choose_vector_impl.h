@@ -19,6 +19,8 @@
 
 #define SUM_BLOCK  128
 #define BLOCKS_MAX 2048 /* of the first pass: beyond 262,144 logits its blocks grow */
+#define GROUPS     64   /* of a row with few blocks: at least TOP_LOGITS, so that the k-th largest is there */
+_Static_assert(GROUPS >= TOP_LOGITS, "bound_of_short looks for the k-th of them");
 
 INLINE vec load_logits(const float *l, size_t left)
 {
@@ -88,6 +90,27 @@ static float bound_of(const float *most, size_t blocks, size_t k)
     return n == k ? best[k - 1] : -INFINITY;
 }
 
+/* The same where the row has fewer blocks than k: of GROUPS groups of logits, each a lane of one register. Which of their
+ * maxima is the k-th is counted, because putting them in order takes longer. */
+static float bound_of_short(const float *l, size_t n, const uint64_t *mask, size_t k)
+{
+    vec most[GROUPS / LANES];
+    float each[GROUPS], bound = INFINITY;
+    UNROLL for (size_t g = 0; g < GROUPS / LANES; g++) most[g] = vec_set(-INFINITY);
+    for (size_t i = 0; i < n; i += GROUPS)
+        UNROLL for (size_t g = 0; g < GROUPS / LANES; g++) if (i + g * LANES < n) most[g] =
+            vec_max_number(load_allowed(l, i + g * LANES, n - i - g * LANES, mask), most[g]);
+    UNROLL for (size_t g = 0; g < GROUPS / LANES; g++) vec_store(each + g * LANES, most[g]);
+    for (size_t j = 0; j < GROUPS; j++) {
+        size_t larger = 0;
+        UNROLL for (size_t g = 0; g < GROUPS / LANES; g++) larger +=
+            (size_t)__builtin_popcount(vec_less_bits(vec_set(each[j]), most[g]));
+        if (larger < k && each[j] < bound)
+            bound = each[j];
+    }
+    return bound;
+}
+
 /* The k largest of l[from .. to) into out, among those that are there already. */
 INLINE void search(const float *l, size_t from, size_t to, const uint64_t *mask, size_t k, float above,
                    struct logit_summary *out)
@@ -147,7 +170,8 @@ INLINE void summarize(const float *l, size_t n, size_t k, const uint64_t *mask, 
         return;
     out->argmax = first_equal(l, best, mask, out->max);
     out->max = l[out->argmax]; /* of 0 and -0 the first */
-    float bound = k ? bound_of(most, blocks, k) : out->max, above = nextafterf(bound, -INFINITY);
+    float bound = k == 0 ? out->max : blocks < k ? bound_of_short(l, n, mask, k) : bound_of(most, blocks, k);
+    float above = nextafterf(bound, -INFINITY);
     double sum = 0;
     for (size_t b = 0; b < blocks; b++) {
         size_t from = b * block, to = n - from < block ? n : from + block;

@@ -108,7 +108,7 @@ void run_phase(struct step *step, void (*phase)(void *, int, int), size_t items)
         phase(step, 0, 1);
 }
 
-#define LIGHT_FLOATS 8192 /* about what one thread norms while others wake up */
+#define LIGHT_FLOATS 2048 /* a microsecond or two of one thread; sharing them out costs about one */
 
 void run_light_phase(struct step *step, void (*phase)(void *, int, int), size_t items, size_t floats)
 {
@@ -376,7 +376,7 @@ void model_forward(struct model *m, const struct model_row *rows, size_t n_rows,
     assert(n_rows <= MODEL_ROWS_MAX);
     struct step step = { .m = m, .logits = logits };
     begin_rows(&step, rows, n_rows);
-    run_light_phase(&step, phase_embed, n_rows, n_rows * (size_t)m->shape.n_embd);
+    run_phase(&step, phase_embed, n_rows);
     attention_plan(&step);
     for (int32_t l = 0; step.n_rows && l < m->shape.n_layers; l++) {
         step.layer = &m->weights.layers[l];

@@ -172,7 +172,7 @@ static void check_formula(const struct cache *c, const struct batch *b)
     mem_free(want);
 }
 
-static const size_t head_dims[] = { 2, 6, 16, 30, 64, 80, 96, 128, 134, 256 };
+static const size_t head_dims[] = { 2, 6, 16, 30, 32, 64, 80, 96, 112, 128, 134, 256 };
 
 /* Rows of every kind at once: shared pages, own ones, windows, ends anywhere. */
 static void random_rows(struct rng *rng, struct batch *b, size_t n_pages)
