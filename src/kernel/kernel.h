@@ -107,6 +107,11 @@ static inline struct acts_block *acts_row(const struct acts *a, size_t r)
     /* An odd stride: rows a multiple of 4 KiB apart would fall into the same few sets of the first-level cache. */
     return a->q + r * (a->n / ACTS_BLOCK | 1);
 }
+/* The rows from r on as rows of their own, in the same memory: n must stay what it is. */
+static inline struct acts acts_from(const struct acts *a, size_t r)
+{
+    return (struct acts){ a->rows_max - r, a->n_max, a->n, a->x + r * a->n, acts_row(a, r) };
+}
 /* Arrays for rows_max rows of up to n_max, which is rounded up to a multiple of 32; n becomes n_max. */
 void acts_open(struct acts *a, size_t rows_max, size_t n_max);
 void acts_free(struct acts *a);

@@ -58,7 +58,7 @@ static void scale_head(float *head, size_t dim, float scale)
 static void ready_heads(const struct step *step, size_t row, float *heads, const struct heads *h)
 {
     const struct model *m = step->m;
-    const struct scratch *t = m->scratch;
+    const struct scratch *t = step->t;
     size_t dim = (size_t)m->shape.head_dim, half = (size_t)m->shape.n_rot / 2;
     for (size_t i = 0; h->bias && i < h->n * dim; i++)
         heads[i] += h->bias[i];
@@ -97,7 +97,7 @@ static void ready(const struct step *step, size_t row, size_t head)
 {
     const struct shape *s = &step->m->shape;
     const struct layer *l = step->layer;
-    const struct scratch *t = step->m->scratch;
+    const struct scratch *t = step->t;
     size_t dim = (size_t)s->head_dim, n_kv = (size_t)s->n_kv_heads, group = group_of(s);
     size_t at = head * dim, q_at = head * group * dim;
     float *q = t->q + row * (size_t)s->n_heads * dim + q_at;
@@ -129,7 +129,7 @@ static void attend_call(const struct step *step, const struct item *item, struct
 {
     const struct model *m = step->m;
     const struct shape *s = &m->shape;
-    struct scratch *t = m->scratch;
+    struct scratch *t = step->t;
     struct attend_row views[QUERIES_MAX];
     size_t dim = (size_t)s->head_dim, width = (size_t)s->n_heads * dim;
     size_t first = item->head * group_of(s) + item->q_from;
@@ -160,7 +160,7 @@ static void attend_call(const struct step *step, const struct item *item, struct
 
 static void attend_item(const struct step *step, const struct item *item, int part)
 {
-    struct scratch *t = step->m->scratch;
+    struct scratch *t = step->t;
     size_t n = rows_a_call(item->q_n);
     for (size_t from = item->rows.from; from < item->rows.to; from += n) {
         size_t to = item->rows.to - from < n ? item->rows.to : from + n;
@@ -212,7 +212,7 @@ static void phase_attend(void *ctx, int part, int parts)
 static void phase_quantize(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    struct scratch *t = step->m->scratch;
+    struct scratch *t = step->t;
     struct span rows = cut(step->n_rows, 1, part, parts);
     for (size_t r = rows.from; r < rows.to; r++)
         step->m->kernels.acts_quantize(&t->attended, r, 0, t->attended.n);
@@ -248,7 +248,7 @@ static size_t pieces_for(const struct step *step, size_t n)
 
 void attention_plan(struct step *step)
 {
-    size_t n_kv = (size_t)step->m->shape.n_kv_heads, parts = parts_max(step->m);
+    size_t n_kv = (size_t)step->m->shape.n_kv_heads, parts = step_parts(step);
     size_t wanted = parts > 1 ? (parts + n_kv - 1) / n_kv : 1;
     size_t groups = wanted < step->n_rows ? wanted : step->n_rows;
     step->q_pieces = groups ? pieces_for(step, (wanted + groups - 1) / groups) : 1;
@@ -256,9 +256,10 @@ void attention_plan(struct step *step)
 }
 
 /* Heads that go up in the threads, or many more heads than threads. */
-static bool heads_are_enough(const struct model *m)
+static bool heads_are_enough(const struct step *step)
 {
-    size_t n_kv = (size_t)m->shape.n_kv_heads, threads = (size_t)kernel_pool_threads(m->pool);
+    size_t n_kv = (size_t)step->m->shape.n_kv_heads;
+    size_t threads = step->alone ? 1 : (size_t)kernel_pool_threads(step->m->pool);
     return n_kv % threads == 0 || n_kv >= 4 * threads;
 }
 
@@ -266,7 +267,7 @@ static bool heads_are_enough(const struct model *m)
 static void drop_rows(struct step *step)
 {
     const struct shape *s = &step->m->shape;
-    struct scratch *t = step->m->scratch;
+    struct scratch *t = step->t;
     size_t n = 0, width = (size_t)s->n_heads * (size_t)s->head_dim, d = (size_t)s->n_embd;
     for (size_t r = 0; r < step->n_rows; r++) {
         if (step->rows[r].logits < 0)
@@ -285,7 +286,7 @@ void attention_forward(struct step *step)
     size_t n_kv = (size_t)s->n_kv_heads;
     bool last = step->layer_index == s->n_layers - 1 && step->n_logits < step->n_rows;
     step->quantize = step->layer->attn_out.packed;
-    if (heads_are_enough(step->m) && !last) {
+    if (heads_are_enough(step) && !last) {
         run_phase(step, phase_ready_attend, n_kv);
     } else {
         run_phase(step, phase_ready, step->n_rows * n_kv);

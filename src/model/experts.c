@@ -70,10 +70,10 @@ static void phase_router(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
     const struct matrix *w = &step->layer->router;
-    struct experts *e = step->m->scratch->experts;
+    struct experts *e = step->t->experts;
     const float *bias = step->layer->router_bias;
     struct span span = cut(w->rows, PANEL_ROWS, part, parts);
-    multiply(step, w, span, &step->m->scratch->h, e->scores);
+    multiply(step, w, span, &step->t->h, e->scores);
     for (size_t r = 0; bias && r < step->n_rows; r++)
         for (size_t j = span.from; j < span.to; j++)
             e->scores[r * w->rows + j] += bias[j];
@@ -100,7 +100,7 @@ static uint32_t best_of(const float *scores, size_t n, const uint32_t *chosen, s
 static void phase_choose(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    struct experts *e = step->m->scratch->experts;
+    struct experts *e = step->t->experts;
     size_t n = (size_t)step->m->shape.n_experts;
     struct span rows = cut(step->n_rows, 1, part, parts);
     for (size_t r = rows.from; r < rows.to; r++) {
@@ -187,7 +187,7 @@ static void add_bias(float *y, const float *bias, size_t expert, size_t width, s
 
 static void gate_up(const struct step *step, const struct work *k)
 {
-    const struct scratch *t = step->m->scratch;
+    const struct scratch *t = step->t;
     struct experts *e = t->experts;
     const struct layer *l = step->layer;
     const struct kernels *kernels = &step->m->kernels;
@@ -211,7 +211,7 @@ static void gate_up(const struct step *step, const struct work *k)
 static void phase_gate_up(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    const struct experts *e = step->m->scratch->experts;
+    const struct experts *e = step->t->experts;
     struct span items = cut(e->n_active * e->n_chunks, 1, part, parts);
     for (size_t i = items.from; i < items.to; i++) {
         struct work k = work_of(e, i, (size_t)step->m->shape.n_ff, ACTS_BLOCK);
@@ -223,7 +223,7 @@ static void phase_gate_up(void *ctx, int part, int parts)
 static void phase_down(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    struct experts *e = step->m->scratch->experts;
+    struct experts *e = step->t->experts;
     const struct layer *l = step->layer;
     size_t d = (size_t)step->m->shape.n_embd;
     struct span items = cut(e->n_active * e->n_chunks, 1, part, parts);
@@ -240,18 +240,18 @@ static void phase_down(void *ctx, int part, int parts)
 /* Experts have unequal numbers of rows, so each item is a part of its own and threads take them as they come. */
 static void run_items(struct step *step, void (*phase)(void *, int, int))
 {
-    const struct experts *e = step->m->scratch->experts;
-    size_t items = parts_max(step->m) > 1 ? e->n_active * e->n_chunks : 1;
+    const struct experts *e = step->t->experts;
+    size_t items = step_parts(step) > 1 ? e->n_active * e->n_chunks : 1;
     kernel_pool_run(step->m->pool, (int)items, phase, step);
 }
 
 void experts_forward(struct step *step)
 {
-    struct experts *e = step->m->scratch->experts;
+    struct experts *e = step->t->experts;
     run_phase(step, phase_router, (step->layer->router.rows + PANEL_ROWS - 1) / PANEL_ROWS);
     run_light_phase(step, phase_choose, step->n_rows, step->n_rows * e->used * step->layer->router.rows);
     gather(step, e);
-    size_t items = 2 * parts_max(step->m);
+    size_t items = 2 * step_parts(step);
     e->n_chunks = (items + e->n_active - 1) / e->n_active;
     run_items(step, phase_gate_up);
     run_items(step, phase_down);
@@ -259,7 +259,7 @@ void experts_forward(struct step *step)
 
 void experts_add(const struct step *step, size_t row, float *x)
 {
-    const struct experts *e = step->m->scratch->experts;
+    const struct experts *e = step->t->experts;
     size_t d = (size_t)step->m->shape.n_embd;
     for (size_t i = row * e->used; i < (row + 1) * e->used; i++)
         step->m->kernels.axpy_f32(x, e->weights[i], e->down + e->slots[i] * d, d);

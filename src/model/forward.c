@@ -8,7 +8,7 @@
  *
  * A layer is: the way in (what the last product gives is added to x, a norm, 8 bits), q k v, attention
  * (attention.c), its product, the way in, gate and up, down (or experts.c). The last layer's rows that want no
- * logits stop at their keys and values.
+ * logits stop at their keys and values. Of small models threads share the rows instead (portions.c).
  */
 #include "model/forward_impl.h"
 
@@ -99,9 +99,14 @@ size_t parts_max(const struct model *m)
     return threads > 1 ? 2 * threads : 1;
 }
 
+size_t step_parts(const struct step *step)
+{
+    return step->alone ? 1 : parts_max(step->m);
+}
+
 void run_phase(struct step *step, void (*phase)(void *, int, int), size_t items)
 {
-    size_t parts = parts_max(step->m);
+    size_t parts = step_parts(step);
     if (items > 1 && parts > 1)
         kernel_pool_run(step->m->pool, (int)(items < parts ? items : parts), phase, step);
     else
@@ -135,7 +140,7 @@ static void add_pending(const struct step *step, size_t row)
 {
     const struct model *m = step->m;
     size_t d = (size_t)m->shape.n_embd;
-    float *x = m->scratch->x + row * d, *out = m->scratch->out + row * d;
+    float *x = step->t->x + row * d, *out = step->t->out + row * d;
     if (step->pending == PENDING_EXPERTS)
         experts_add(step, row, x);
     if (step->pending != PENDING_OUT)
@@ -149,7 +154,7 @@ static void phase_enter(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
     const struct model *m = step->m;
-    struct scratch *t = m->scratch;
+    struct scratch *t = step->t;
     size_t d = (size_t)m->shape.n_embd;
     struct span rows = cut(step->n_rows, 1, part, parts);
     for (size_t r = rows.from; r < rows.to; r++) {
@@ -196,7 +201,7 @@ static struct span take_panels(struct span all, size_t *at, const struct matrix 
 static void phase_qkv(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    struct scratch *t = step->m->scratch;
+    struct scratch *t = step->t;
     const struct layer *l = step->layer;
     struct span all = cut(panels(&l->q) + panels(&l->k) + panels(&l->v), 1, part, parts);
     size_t at = 0;
@@ -208,7 +213,7 @@ static void phase_qkv(void *ctx, int part, int parts)
 static void phase_attn_out(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    struct scratch *t = step->m->scratch;
+    struct scratch *t = step->t;
     const struct matrix *w = &step->layer->attn_out;
     const float *bias = step->layer->out_bias;
     struct span span = cut(w->rows, PANEL_ROWS, part, parts);
@@ -221,7 +226,7 @@ static void phase_attn_out(void *ctx, int part, int parts)
 /* hidden = silu(gate x) * (up x); whole blocks of outputs, so they can be quantised here. */
 static void gate_up(struct step *step, struct span span)
 {
-    struct scratch *t = step->m->scratch;
+    struct scratch *t = step->t;
     const struct layer *l = step->layer;
     const struct kernels *k = &step->m->kernels;
     size_t n = l->gate.rows;
@@ -249,7 +254,7 @@ static void phase_gate_up(void *ctx, int part, int parts)
 static void phase_down(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
-    struct scratch *t = step->m->scratch;
+    struct scratch *t = step->t;
     const struct matrix *w = &step->layer->down;
     multiply(step, w, cut(w->rows, PANEL_ROWS, part, parts), &t->hidden, t->out);
 }
@@ -315,14 +320,13 @@ static void begin_rows(struct step *step, const struct model_row *rows, size_t n
     step->n_rows = n_rows;
     for (size_t r = 0; r < n_rows; r++)
         step->rows[r].pages = step->rows[r].kv->pages; /* after all appends, which may move them */
-    qsort(step->rows, n_rows, sizeof *step->rows, compare_rows);
 }
 
 static void phase_embed(void *ctx, int part, int parts)
 {
     struct step *step = ctx;
     const struct model *m = step->m;
-    struct scratch *t = m->scratch;
+    struct scratch *t = step->t;
     size_t d = (size_t)m->shape.n_embd;
     struct span rows = cut(step->n_rows, 1, part, parts);
     for (size_t r = rows.from; r < rows.to; r++) {
@@ -349,7 +353,7 @@ static void phase_logits(void *ctx, int part, int parts)
     matrix_mul(&m->kernels, &(struct product){ .w = head,
                                                .from = span.from,
                                                .to = span.to,
-                                               .x = &m->scratch->h,
+                                               .x = &step->t->h,
                                                .rows = step->logit_rows,
                                                .n_rows = step->n_logits,
                                                .y = step->logits,
@@ -371,20 +375,28 @@ static void forward_head(struct step *step)
     run_phase(step, phase_logits, panels(&step->m->weights.head));
 }
 
+void forward_rows(struct step *step)
+{
+    const struct model *m = step->m;
+    qsort(step->rows, step->n_rows, sizeof *step->rows, compare_rows);
+    run_phase(step, phase_embed, step->n_rows);
+    attention_plan(step);
+    for (int32_t l = 0; step->n_rows && l < m->shape.n_layers; l++) {
+        step->layer = &m->weights.layers[l];
+        step->layer_index = l;
+        step->local = m->shape.local[l];
+        forward_layer(step);
+    }
+    forward_head(step);
+}
+
 void model_forward(struct model *m, const struct model_row *rows, size_t n_rows, float *logits)
 {
     assert(n_rows <= MODEL_ROWS_MAX);
-    struct step step = { .m = m, .logits = logits };
+    struct step step = { .m = m, .t = m->scratch, .logits = logits };
     begin_rows(&step, rows, n_rows);
-    run_phase(&step, phase_embed, n_rows);
-    attention_plan(&step);
-    for (int32_t l = 0; step.n_rows && l < m->shape.n_layers; l++) {
-        step.layer = &m->weights.layers[l];
-        step.layer_index = l;
-        step.local = m->shape.local[l];
-        forward_layer(&step);
-    }
-    forward_head(&step);
+    if (!portions_forward(&step))
+        forward_rows(&step);
     for (size_t r = 0; r < n_rows; r++)
         if (r == 0 || rows[r].kv != rows[r - 1].kv)
             kv_publish(rows[r].kv);

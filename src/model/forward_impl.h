@@ -40,6 +40,8 @@ enum pending { PENDING_NONE, PENDING_OUT, PENDING_EXPERTS };
 
 struct step {
     struct model *m;
+    struct scratch *t; /* row r of these rows has place r in it */
+    bool alone;        /* one thread's portion of a step (portions.c): phases are not cut */
     struct row rows[MODEL_ROWS_MAX];
     size_t n_rows;
     const struct layer *layer;
@@ -66,6 +68,7 @@ struct span {
 struct span cut(size_t n, size_t grain, int part, int parts);
 /* More parts than threads, so that who comes late finds less to do; no more than there are items. */
 size_t parts_max(const struct model *m);
+size_t step_parts(const struct step *step); /* the same; 1 where it is alone */
 void run_phase(struct step *step, void (*phase)(void *, int, int), size_t items);
 /* The same for little work of `floats` in all: what is over sooner than a fork stays on this thread. */
 void run_light_phase(struct step *step, void (*phase)(void *, int, int), size_t items, size_t floats);
@@ -74,6 +77,14 @@ void run_light_phase(struct step *step, void (*phase)(void *, int, int), size_t 
 void multiply(const struct step *step, const struct matrix *w, struct span span, const struct acts *x,
               float *y);
 float *floats_for(size_t rows, size_t width); /* mem_lazy */
+/* All layers and the head; the rows have their places in kv, in the caller's order. */
+void forward_rows(struct step *step);
+
+/* --- portions.c ----------------------------------------------------------------------------------------- */
+
+/* forward_rows for all rows, each thread with some of them from the first layer to the last. false: nothing was
+ * done, because the threads do better with some of every product. */
+bool portions_forward(struct step *step);
 
 /* --- attention.c ---------------------------------------------------------------------------------------- */
 

@@ -110,7 +110,7 @@ struct model_row {
 };
 #define MODEL_ROWS_MAX   256 /* rows of one call */
 #define MODEL_LOGITS_MAX 64  /* rows of one call that may want logits */
-/* Rows of the same kv stand in order. logits: [rows that want them][n_vocab], in row order. */
+/* Rows of the same kv stand together, in order. logits: [rows that want them][n_vocab], in row order. */
 void model_forward(struct model *m, const struct model_row *rows, size_t n_rows, float *logits);
 /* The model's pool and kernels, for what the engine does on its thread between two steps (sampling). */
 struct kernel_pool *model_pool(const struct model *m);
