@@ -101,15 +101,13 @@ static void put_capabilities(struct json_writer *w, const struct engine_info *en
 static enum err_code read_names(struct str value, unsigned *sections, struct err *err)
 {
     for (size_t at = 0; at <= value.len;) {
-        struct str rest = str_slice(value, at, value.len);
-        struct str name = str_slice(rest, 0, str_find(rest, STR(",")));
+        struct str name = name_at(value, &at);
         size_t k = 0;
         while (section_names[k] && !str_is(name, section_names[k]))
             k++;
         if (!section_names[k])
             return field_value_error(err, "include", name, section_names);
         *sections |= section_bits[k];
-        at += name.len + 1;
     }
     return ERR_OK;
 }
@@ -192,13 +190,9 @@ static void see_names(struct names_seen *s)
 
 static bool holds_name(struct str values, struct str name)
 {
-    for (size_t at = 0; at <= values.len;) {
-        struct str rest = str_slice(values, at, values.len);
-        struct str one = str_slice(rest, 0, str_find(rest, STR(",")));
-        if (str_eq_nocase(one, name))
+    for (size_t at = 0; at <= values.len;)
+        if (str_eq_nocase(name_at(values, &at), name))
             return true;
-        at += one.len + 1;
-    }
     return false;
 }
 

@@ -73,12 +73,19 @@ enum err_code param_bool(const struct call *c, const char *name, bool *out, stru
     return ERR_OK;
 }
 
+struct str name_at(struct str list, size_t *at)
+{
+    struct str rest = str_slice(list, *at, list.len);
+    struct str name = str_slice(rest, 0, str_find(rest, STR(",")));
+    *at += name.len + 1;
+    return name;
+}
+
 /* One value of include, which may hold several names with commas between. */
 static enum err_code check_include(struct str value, size_t *n, struct err *err)
 {
     for (size_t at = 0; at <= value.len; (*n)++) {
-        struct str rest = str_slice(value, at, value.len);
-        struct str name = str_slice(rest, 0, str_find(rest, STR(",")));
+        struct str name = name_at(value, &at);
         size_t k = 0;
         while (include_names[k] && !str_is(name, include_names[k]))
             k++;
@@ -87,7 +94,6 @@ static enum err_code check_include(struct str value, size_t *n, struct err *err)
             err_set(&named, ERR_INVALID_VALUE, NULL, "include[%zu]", *n);
             return field_value_error(err, named.message, name, include_names);
         }
-        at += name.len + 1;
     }
     return ERR_OK;
 }

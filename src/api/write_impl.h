@@ -45,6 +45,8 @@ bool param_get(const struct call *c, const char *name, struct str *value); /* th
 enum err_code param_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t *out,
                         struct err *err);
 enum err_code param_bool(const struct call *c, const char *name, bool *out, struct err *err);
+/* The name at *at of "a,b"; *at goes on behind its comma, above the list's length behind the last. */
+struct str name_at(struct str list, size_t *at);
 /* include, include[] and lists with commas: known names only. */
 enum err_code param_include(const struct call *c, struct err *err);
 extern const char *const include_names[]; /* ends in NULL */

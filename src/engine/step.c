@@ -390,14 +390,16 @@ static size_t read_ahead(struct engine *e, struct sequence *s, size_t rows, int3
 static size_t follow(struct sequence *s, const int32_t *ahead, size_t n, struct matcher **behind)
 {
     const struct matcher *from = s->bind.matcher;
-    for (size_t i = 0; i < n && !s->bind.refusal; i++, from = behind[i - 1]) {
+    if (s->bind.refusal)
+        return 0;
+    for (size_t i = 0; i < n; i++, from = behind[i - 1]) {
         behind[i] = matcher_copy(from);
         if (!matcher_accept(behind[i], ahead[i])) {
             matcher_close(behind[i]);
             return i;
         }
     }
-    return s->bind.refusal ? 0 : n;
+    return n;
 }
 
 static void put_decoding(struct engine *e, struct sequence *s, size_t guesses)

@@ -81,19 +81,26 @@ static bool derive_missed(const struct exam_family *f, const struct exam_case *c
     return true;
 }
 
+/* "wait", and the work once more, with its check or without. */
+static void put_again(const struct exam_family *f, const struct exam_case *c, const struct exam_text *t,
+                      struct buf *out, bool check)
+{
+    struct derivation again = { 0 };
+    derive(f, c, t, &again, 0, no_slip);
+    buf_puts(out, "wait\n");
+    buf_put_str(out, buf_str(&again.trace));
+    if (check)
+        buf_put_str(out, buf_str(&again.recheck));
+    derivation_free(&again);
+}
+
 static void put_high(const struct exam_family *f, const struct exam_case *c, struct exam_text *t,
                      const struct derivation *first, bool missed)
 {
     buf_put_str(t->trace, buf_str(&first->trace));
     buf_put_str(t->trace, buf_str(&first->recheck));
-    if (missed) {
-        struct derivation again = { 0 };
-        derive(f, c, t, &again, 0, no_slip);
-        buf_puts(t->trace, "wait\n");
-        buf_put_str(t->trace, buf_str(&again.trace));
-        buf_put_str(t->trace, buf_str(&again.recheck));
-        derivation_free(&again);
-    }
+    if (missed)
+        put_again(f, c, t, t->trace, true);
 }
 
 /* The second derivation; with a slip that it misses, if it is to err and can. */
@@ -117,36 +124,28 @@ static void derive_second(const struct exam_family *f, const struct exam_case *c
 /* Behind what high writes. t->answer: what that found. */
 static void put_second(const struct exam_family *f, const struct exam_case *c, struct exam_text *t, bool err)
 {
-    struct derivation second = { 0 }, third = { 0 };
+    struct derivation second = { 0 };
     derive_second(f, c, t, err, &second);
     bool same = str_eq(buf_str(&second.answer), buf_str(t->answer));
     buf_printf(t->trace, "again: %.*s\n", STR_ARG(buf_str(t->answer)));
     buf_put_str(t->trace, buf_str(&second.trace));
     buf_printf(t->trace, "%.*s and %.*s: %s\n", STR_ARG(buf_str(&second.answer)), STR_ARG(buf_str(t->answer)),
                same ? "same" : "not the same");
-    if (!same) {
-        derive(f, c, t, &third, 0, no_slip);
-        buf_puts(t->trace, "wait\n");
-        buf_put_str(t->trace, buf_str(&third.trace));
-    }
+    if (!same)
+        put_again(f, c, t, t->trace, false);
     derivation_free(&second);
-    derivation_free(&third);
 }
 
 static void put_flawed(const struct exam_family *f, const struct exam_case *c, struct exam_text *t,
                        const struct derivation *right, const struct rng *before, struct exam_problem *p)
 {
-    struct derivation d = { 0 }, again = { 0 };
+    struct derivation d = { 0 };
     if (derive_missed(f, c, t, &d, 0, right, before) && disagrees(&d)) {
-        derive(f, c, t, &again, 0, no_slip);
         buf_put_str(&p->flawed, buf_str(&d.trace));
         buf_put_str(&p->mended, buf_str(&d.recheck));
-        buf_puts(&p->mended, "wait\n");
-        buf_put_str(&p->mended, buf_str(&again.trace));
-        buf_put_str(&p->mended, buf_str(&again.recheck));
+        put_again(f, c, t, &p->mended, true);
     }
     derivation_free(&d);
-    derivation_free(&again);
 }
 
 void effort_plan(const struct exam_family *f, struct exam_text *t, bool train)

@@ -156,16 +156,9 @@ static void pick_value(struct rng *rng, const char *kind, bool held, char *out, 
 {
     static const char *const mails[] = { "info@example.org", "mail@example.com", "hello@example.net",
                                          "contact@example.org" };
-    char copied[WORD_MAX];
     switch (*kind) {
-    case 'c':
-        snprintf(out, size, "\"%s\"",
-                 words_or_invented(rng, words_city(rng, held && rng_below(rng, 2)), held, copied));
-        break;
-    case 'n':
-        snprintf(out, size, "\"%s\"",
-                 words_or_invented(rng, words_name(rng, held && rng_below(rng, 2)), held, copied));
-        break;
+    case 'c': words_quoted(rng, words_city(rng, held && rng_below(rng, 2)), held, out); break;
+    case 'n': words_quoted(rng, words_name(rng, held && rng_below(rng, 2)), held, out); break;
     case 'i': snprintf(out, size, "%d", (int)rng_range(rng, 2, 120)); break;
     case 'y': snprintf(out, size, "%d", (int)rng_range(rng, 1920, 2024)); break;
     case 'p': snprintf(out, size, "%d.%d5", (int)rng_range(rng, 1, 200), (int)rng_range(rng, 0, 9)); break;
@@ -200,12 +193,6 @@ static void draw_fields(struct rng *rng, struct record *r, int count, bool held)
     }
 }
 
-static void put_word(struct rng *rng, const char *word, bool held, char *out)
-{
-    char copied[WORD_MAX];
-    snprintf(out, WORD_MAX, "%s", words_or_invented(rng, word, held, copied));
-}
-
 /* Levels: 1-4 so many fields, 5 and a list, 6 and an object, 7 and rows, 8 all of it. */
 static void make_record(struct rng *rng, struct record *r, int level, bool held)
 {
@@ -216,24 +203,24 @@ static void make_record(struct rng *rng, struct record *r, int level, bool held)
     cast_draw(rng, &k, held && rng_below(rng, 2));
     size_t about = (size_t)rng_below(rng, ARRAY_LEN(subjects));
     r->about = &subjects[about];
-    put_word(rng,
-             about == 0   ? k.people[0].name
-             : about == 1 ? k.items[0]
-                          : titles[rng_below(rng, ARRAY_LEN(titles))],
-             held, r->name);
+    words_or_invented(rng,
+                      about == 0   ? k.people[0].name
+                      : about == 1 ? k.items[0]
+                                   : titles[rng_below(rng, ARRAY_LEN(titles))],
+                      held, r->name);
     draw_fields(rng, r, level <= 4 ? level : level <= 6 ? 2 : level == 7 ? 1 : 3, held);
     if (level == 5 || level == 8) {
         r->words_len = (int)rng_range(rng, 2, 3);
-        put_word(rng, k.thing.many, held, r->words[0]);
-        put_word(rng, k.other.many, held, r->words[1]);
-        put_word(rng, k.box.many, held, r->words[2]);
+        words_or_invented(rng, k.thing.many, held, r->words[0]);
+        words_or_invented(rng, k.other.many, held, r->words[1]);
+        words_or_invented(rng, k.box.many, held, r->words[2]);
     }
     r->inner = level == 6 || level == 8;
-    put_word(rng, words_city(rng, false), held, r->city);
+    words_or_invented(rng, words_city(rng, false), held, r->city);
     r->inner_number = (int)rng_range(rng, 1, 120);
     r->rows_len = level == 7 ? 2 : level == 8 ? 3 : 0;
     for (int i = 0; i < r->rows_len; i++) {
-        put_word(rng, k.people[i + 1].name, held, r->names[i]);
+        words_or_invented(rng, k.people[i + 1].name, held, r->names[i]);
         r->numbers[i] = (int)rng_range(rng, 1, 15);
     }
 }

@@ -298,7 +298,7 @@ static const char *const subjects[] = { "solar panels",
 /* --- a tool in use ---------------------------------------------------------------------------------------------------------- */
 
 struct used {
-    char name[48], what[96];
+    char name[2 * WORD_MAX], what[2 * WORD_MAX + 16];
     const char *params[PARAMS_MAX];     /* "?name:kind" */
     char values[PARAMS_MAX][VALUE_MAX]; /* JSON */
     bool given[PARAMS_MAX];
@@ -330,18 +330,12 @@ static void pick_expression(struct rng *rng, char *out, size_t size)
                  ops[2 + rng_below(rng, 2)], c);
 }
 
-static void put_word(struct rng *rng, const char *word, bool held, char *out)
-{
-    char copied[WORD_MAX];
-    snprintf(out, VALUE_MAX, "\"%s\"", words_or_invented(rng, word, held, copied));
-}
-
 static void pick_value(struct rng *rng, const char *kind, bool held, char *out)
 {
     struct cast k;
     switch (*kind) {
-    case 'c': put_word(rng, words_city(rng, held && rng_below(rng, 2)), held, out); break;
-    case 'n': put_word(rng, words_name(rng, held && rng_below(rng, 2)), held, out); break;
+    case 'c': words_quoted(rng, words_city(rng, held && rng_below(rng, 2)), held, out); break;
+    case 'n': words_quoted(rng, words_name(rng, held && rng_below(rng, 2)), held, out); break;
     case 'i': snprintf(out, VALUE_MAX, "%d", (int)rng_range(rng, 2, rng_below(rng, 3) ? 20 : 500)); break;
     case 'f':
         snprintf(out, VALUE_MAX, "%d.%d5", (int)rng_range(rng, 2, 300), (int)rng_range(rng, 0, 9));
@@ -354,11 +348,11 @@ static void pick_value(struct rng *rng, const char *kind, bool held, char *out)
     case 't':
         snprintf(out, VALUE_MAX, "\"%02d:%02d\"", (int)rng_range(rng, 6, 22), (int)rng_range(rng, 0, 11) * 5);
         break;
-    case 'q': put_word(rng, LIST_PICK(rng, subjects, held && rng_below(rng, 2)), held, out); break;
+    case 'q': words_quoted(rng, LIST_PICK(rng, subjects, held && rng_below(rng, 2)), held, out); break;
     case 'x': pick_expression(rng, out, VALUE_MAX); break;
     case 'o':
         cast_draw(rng, &k, held);
-        put_word(rng, k.thing.many, held, out);
+        words_quoted(rng, k.thing.many, held, out);
         break;
     default: pick_word(rng, kind, out, VALUE_MAX); break;
     }
@@ -427,13 +421,12 @@ static void put_request(struct used *u, struct buf *out, const char *text)
 /* A tool that nobody has seen: a verb, a noun and some parameters. */
 static void make_tool(struct rng *rng, struct used *u, int params, bool held, struct buf *request)
 {
-    char verb_room[WORD_MAX], noun_room[WORD_MAX];
-    const char *verb =
-                   words_or_invented(rng, LIST_PICK(rng, verbs, held && rng_below(rng, 2)), held, verb_room),
-               *noun = words_or_invented(rng, LIST_PICK(rng, nouns, held), held, noun_room);
+    char verb[WORD_MAX], noun[WORD_MAX];
     int order[ARRAY_LEN(extras)];
     bool is_held;
     struct buf body = { 0 };
+    words_or_invented(rng, LIST_PICK(rng, verbs, held && rng_below(rng, 2)), held, verb);
+    words_or_invented(rng, LIST_PICK(rng, nouns, held), held, noun);
     shuffle(rng, order, ARRAY_LEN(extras));
     u->params_len = 0;
     snprintf(u->name, sizeof u->name, rng_below(rng, 4) ? "%s_%s" : "%sS%s", verb, noun);

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define INVENTED_MAX 2 /* words; one has 18 letters at most */
-
 static const char *const girls[] = {
     "Anna",   "Mia",    "Sara",    "Lena",    "Maya",     "Emma",   "Nina",    "Ruth",   "Lucy",     "Zoe",
     "Priya",  "Amina",  "Julia",   "Olga",    "Kate",     "Rosa",   "Ivy",     "Mei",    "Nora",     "Clara",
@@ -168,6 +166,7 @@ static const char *const onsets[] = { "b", "br", "c",  "ch", "d", "dr", "f",  "f
                                       "r", "s",  "sh", "st", "t", "tr", "th", "v",  "w",  "z" };
 static const char *const vowels[] = { "a", "e", "i", "o", "u", "y", "ai", "ea", "ie", "oo", "ou" };
 static const char *const codas[] = { "", "", "", "n", "r", "l", "s", "t", "m", "nd", "rt", "ck", "x", "ng" };
+#define INVENTED_MAX   2 /* words; one has 18 letters at most */
 #define ANY(rng, list) (list)[rng_below(rng, ARRAY_LEN(list))]
 
 /* One to three syllables: "flieck", "Bandoutrys". Returns the length. */
@@ -185,19 +184,27 @@ static size_t invent(struct rng *rng, bool capital, char *out, size_t size)
     return len;
 }
 
-const char *words_or_invented(struct rng *rng, const char *word, bool held, char *room)
+void words_or_invented(struct rng *rng, const char *word, bool held, char *out)
 {
     size_t len = 0;
-    if (held || rng_below(rng, 2))
-        return word;
+    if (held || rng_below(rng, 2)) {
+        snprintf(out, WORD_MAX, "%s", word);
+        return;
+    }
     for (int words = 0; *word && words < INVENTED_MAX; words++) {
         if (words)
-            room[len++] = ' ';
-        len += invent(rng, *word >= 'A' && *word <= 'Z', room + len, WORD_MAX - len);
+            out[len++] = ' ';
+        len += invent(rng, *word >= 'A' && *word <= 'Z', out + len, WORD_MAX - len);
         word += strcspn(word, " ");
         word += *word == ' ';
     }
-    return room;
+}
+
+void words_quoted(struct rng *rng, const char *word, bool held, char *out)
+{
+    char plain[WORD_MAX];
+    words_or_invented(rng, word, held, plain);
+    snprintf(out, WORD_MAX + 2, "\"%s\"", plain);
 }
 
 const char *words_city(struct rng *rng, bool held)

@@ -62,9 +62,11 @@ const char *list_pick(struct rng *rng, const char *const *list, size_t count, bo
 #define LIST_PICK(rng, list, held) list_pick(rng, list, ARRAY_LEN(list), held)
 
 #define WORD_MAX 48
-/* In training half of the time another word that nobody has seen, with as many blanks and capitals as this one, so that words
- * are copied and not known; else the word. room: WORD_MAX bytes, which the result may be in. */
-const char *words_or_invented(struct rng *rng, const char *word, bool held, char *room);
+/* In training half of the time other words that nobody has seen, two at most, with capitals as these, so that words are copied
+ * and not known; else the words. out: WORD_MAX bytes. */
+void words_or_invented(struct rng *rng, const char *word, bool held, char *out);
+/* The same as a JSON string; out: WORD_MAX + 2 bytes. */
+void words_quoted(struct rng *rng, const char *word, bool held, char *out);
 
 /* "label: a+b=c" and a line's end; now and then a planted slip before it. label NULL or the effort low: none. a, b and the
  * result are not negative; '/' needs a multiple. */

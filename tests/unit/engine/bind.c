@@ -429,6 +429,17 @@ static void check_call(const struct read_back *r)
     json_decref(arguments);
 }
 
+/* Draws of its own for each sequence, hot enough to come to anything that g allows. */
+static struct engine_params random_params(uint64_t seq, int64_t tokens_max, struct grammar *g)
+{
+    struct engine_params p = collect_params(tokens_max);
+    p.grammar = g;
+    p.think_tokens_max = 0;
+    p.seed = seq;
+    p.temperature = 2;
+    return p;
+}
+
 struct calling {
     bool text, think;
     int calls, texts, both, cut, thoughts; /* how often it came to that, at least once where it may */
@@ -454,11 +465,8 @@ static void calls_are_messages(void **state)
         struct engine_prompt *prompt = open_calling(c, w.think);
         struct engine_params params[SEQUENCES];
         for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
-            params[seq] = collect_params(seq < SHORT ? 20 + (int64_t)seq : 160);
-            params[seq].grammar = g;
+            params[seq] = random_params(seq, seq < SHORT ? 20 + (int64_t)seq : 160, g);
             params[seq].think_tokens_max = w.think ? 12 : 0;
-            params[seq].seed = seq;
-            params[seq].temperature = 2;
             collect_submit(c, seq, prompt, &params[seq]);
         }
         for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
@@ -515,12 +523,8 @@ static void refusals_stand_beside_calls(void **state)
     int refused = 0, answered = 0, called = 0;
     uint64_t resumed = 0;
     for (uint64_t seq = 0; seq < SEQUENCES; seq++) {
-        params[seq] = collect_params(seq < SHORT ? 12 + (int64_t)seq : 120);
-        params[seq].grammar = g;
+        params[seq] = random_params(seq, seq < SHORT ? 12 + (int64_t)seq : 120, g);
         params[seq].refusal = seq % 4 ? refusal : NULL;
-        params[seq].think_tokens_max = 0;
-        params[seq].seed = seq;
-        params[seq].temperature = 2;
         collect_submit(c, seq, prompt, &params[seq]);
     }
     for (uint64_t seq = 0; seq < SEQUENCES; seq++) {

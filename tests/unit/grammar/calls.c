@@ -464,7 +464,6 @@ static void names_what_it_leaves_out(void **state)
     json_decref(tools);
 }
 
-/* Where markers are tokens, their letters are no marker, and the tokens stand nowhere else. */
 /* Where no bytes tell a call's object from free text, the control token before it does. */
 static void watches_keys_behind_control_tokens(void **state)
 {
@@ -512,6 +511,7 @@ static void watches_keys_behind_control_tokens(void **state)
     json_decref(tools);
 }
 
+/* Where markers are tokens, their letters are no marker, and the tokens stand nowhere else. */
 static void asks_for_control_tokens(void **state)
 {
     static const char *const controls[] = { "<tool_call>", "</tool_call>" };
