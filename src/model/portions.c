@@ -14,8 +14,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define PORTION_MODEL_MAX (8 << 20) /* bytes of the model's file */
-#define PORTION_ROWS_MIN  4         /* fewer would have the weights read for too little */
+#define PORTION_MODEL_MAX (32 << 20) /* bytes of the model's file: about a cache that cores share */
+#define PORTION_ROWS_MIN  4          /* fewer would have the weights read for too little */
 
 struct portions {
     const struct step *step;
