@@ -5,7 +5,7 @@
 #   make test              build and pass every test
 #   make SAN=address,undefined test, make SAN=thread test
 #   make fuzz, make prove, make model, make layers, make tidy, make format, make coverage, make bench
-#   make bench-engine, make bench-api, make anchor, make contract
+#   make bench-engine, make bench-api, make bench-hostile, make anchor, make contract
 #
 # V=1 shows the commands. DIRS="base json" limits the library and its unit tests to some folders.
 
@@ -160,6 +160,8 @@ bench-engine: $(BUILD)/thinkd $(BENCHES:%=$(BUILD)/bench/%)
 # Jobs accepted a second, latencies, beside nginx and the echo engine alone. ARGS="--only latency --runs 7": bench/api --help.
 bench-api: $(BUILD)/thinkd $(BUILD)/bench/api $(BUILD)/bench/streams
 	@bench/api $(BUILD) $(ARGS)
+bench-hostile: $(BUILD)/bench/hostile
+	@bench/hostile $(BUILD) $(ARGS)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libthinkd.a
 	@echo "link  $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
@@ -191,6 +193,6 @@ model:
 clean:
 	rm -rf build
 
-.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove contract soak flat kills schemas bench bench-engine bench-api anchor coverage print-libraries format tidy corpus model clean
+.PHONY: all help test tests-only test-unit replays setup run fuzz layers prove contract soak flat kills schemas bench bench-engine bench-api bench-hostile anchor coverage print-libraries format tidy corpus model clean
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

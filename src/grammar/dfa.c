@@ -34,7 +34,7 @@ struct making {
     struct dfa_budget *budget;
     bool over;                /* the budget is */
     bool spelled;             /* characters are read as JSON writes them */
-    uint8_t *seen;            /* by node id: its characters are in the alphabet */
+    uint32_t round;           /* noted of nodes: their characters are in the alphabet; their state */
     struct points cuts;       /* where spans begin */
     struct points chars;      /* of texts */
     const struct node **sets; /* classes */
@@ -44,11 +44,21 @@ struct making {
     uint32_t *samples; /* a character of each class */
     uint8_t *lens;     /* bytes of the shortest of each class */
     const struct node **states;
-    uint32_t *number; /* by node id: its state plus one */
-    size_t number_cap, n_states, states_cap;
+    size_t n_states, states_cap;
     uint32_t *next;
     size_t next_cap;
 };
+
+static struct noted *noted(struct builder *b, const struct node *x)
+{
+    if (x->id >= b->n_noted) {
+        size_t n = 2 * (size_t)x->id + 64;
+        b->noted = mem_realloc(b->noted, n * sizeof *b->noted);
+        memset(b->noted + b->n_noted, 0, (n - b->n_noted) * sizeof *b->noted);
+        b->n_noted = n;
+    }
+    return &b->noted[x->id];
+}
 
 static void put_point(struct points *p, uint32_t c)
 {
@@ -92,17 +102,24 @@ static void collect_text(struct making *m, struct str text)
         put_point(&m->chars, c);
 }
 
+/* False: it was before. */
+static bool collect_first(const struct making *m, const struct node *x)
+{
+    struct noted *n = noted(m->b, x);
+    bool first = n->collected != m->round;
+    n->collected = m->round;
+    return first;
+}
+
 static void collect(struct making *m, const struct node *x)
 {
     for (; x->kind == NODE_SEQ; x = x->seq.tail) {
-        if (m->seen[x->id] & 1)
+        if (!collect_first(m, x))
             return;
-        m->seen[x->id] |= 1;
         collect(m, x->seq.head);
     }
-    if (m->seen[x->id] & 1)
+    if (!collect_first(m, x))
         return;
-    m->seen[x->id] |= 1;
     switch ((enum node_kind)x->kind) {
     case NODE_TEXT: collect_text(m, x->text); return;
     case NODE_CLASS:
@@ -173,6 +190,11 @@ static void number_classes(struct making *m, uint32_t *number)
     m->n_classes = n;
 }
 
+static void spend(const struct making *m, size_t work)
+{
+    m->budget->work -= work < m->budget->work ? work : m->budget->work;
+}
+
 /* Splits every class into what is in the set and what is not. twin: by class, what its part inside the set is called; it has
  * room for four times the spans, and there are never more classes with characters than spans. */
 static void refine(struct making *m, const struct char_range *ranges, size_t n, uint32_t *twin)
@@ -191,12 +213,11 @@ static void refine(struct making *m, const struct char_range *ranges, size_t n, 
         }
     }
     m->n_classes = classes;
-    m->budget->work -= m->budget->work > n ? n : m->budget->work;
+    spend(m, n);
 }
 
 static void make_alphabet(struct making *m, const struct node *x)
 {
-    m->seen = mem_array(GRAMMAR_NODES_MAX + 1, 1); /* spelling out makes nodes */
     collect(m, x);
     cut_spans(m);
     m->n_classes = 1;
@@ -210,6 +231,7 @@ static void make_alphabet(struct making *m, const struct node *x)
     m->samples = mem_array(m->n_classes, sizeof *m->samples);
     for (size_t i = m->n_spans; i-- > 0;)
         m->samples[m->spans[i].class] = m->spans[i].first;
+    spend(m, 2 * m->n_spans); /* the classifier too has to do with each */
     m->over = m->n_classes > DFA_CLASSES_MAX || m->budget->work == 0;
 }
 
@@ -229,15 +251,22 @@ static void put_part(struct parts *p, const struct node *x)
     p->ptr[p->n++] = x;
 }
 
+static const struct node *followed(const struct making *m, const struct node *x, const struct node *tail)
+{
+    for (const struct node *y = x; y->kind == NODE_SEQ; y = y->seq.tail)
+        spend(m, 1); /* node_pair takes it apart */
+    return node_pair(m->b, x, tail);
+}
+
 /* x then tail, alternatives apart. */
 static void put_followed(struct making *m, struct parts *p, const struct node *x, const struct node *tail)
 {
     if (x->kind != NODE_OR) {
-        put_part(p, node_pair(m->b, x, tail));
+        put_part(p, followed(m, x, tail));
         return;
     }
     for (size_t i = 0; i < x->many.n; i++)
-        put_part(p, node_pair(m->b, x->many.parts[i], tail));
+        put_part(p, followed(m, x->many.parts[i], tail));
 }
 
 static const struct node *derive(struct making *m, const struct node *x, uint32_t c);
@@ -319,21 +348,17 @@ static uint32_t number_state(struct making *m, const struct node *x)
 {
     if (x == m->b->never)
         return DFA_DEAD;
-    if (x->id >= m->number_cap) {
-        size_t cap = 2 * (size_t)x->id + 64;
-        m->number = mem_realloc(m->number, cap * sizeof *m->number);
-        memset(m->number + m->number_cap, 0, (cap - m->number_cap) * sizeof *m->number);
-        m->number_cap = cap;
-    }
-    if (!m->number[x->id]) {
+    struct noted *n = noted(m->b, x);
+    if (n->numbered != m->round) {
         if (m->n_states == m->states_cap) {
             m->states_cap = m->states_cap ? 2 * m->states_cap : 64;
             m->states = mem_realloc(m->states, m->states_cap * sizeof *m->states);
         }
+        n->numbered = m->round;
+        n->state = (uint32_t)m->n_states;
         m->states[m->n_states++] = x;
-        m->number[x->id] = (uint32_t)m->n_states;
     }
-    return m->number[x->id] - 1;
+    return n->state;
 }
 
 static void put_row(struct making *m, size_t state)
@@ -437,6 +462,9 @@ struct rows {
     struct dfa_row *ptr;
     size_t n, cap;
     bool *live; /* by class: some state goes on by it */
+    struct {
+        uint16_t to, row;
+    } alike[3]; /* the newest row of each level that leads to one place throughout; row 0: none yet */
 };
 
 static uint16_t put_classifier_row(struct rows *rows, const uint16_t step[128], bool ascii)
@@ -458,18 +486,41 @@ static uint16_t put_classifier_row(struct rows *rows, const uint16_t step[128], 
     return (uint16_t)rows->n++;
 }
 
-static uint16_t class_step(const struct making *m, const struct rows *rows, uint32_t c, uint32_t least)
+/* i: the first span that does not end before c. */
+static uint16_t span_step(const struct making *m, const struct rows *rows, size_t i, uint32_t c,
+                          uint32_t least)
 {
-    size_t i = span_at(m, c);
     if (c < least || i == m->n_spans || m->spans[i].first > c || !rows->live[m->spans[i].class])
         return STEP_NONE;
     return (uint16_t)(STEP_CLASS | m->spans[i].class);
+}
+
+static uint16_t class_step(const struct making *m, const struct rows *rows, uint32_t c)
+{
+    return span_step(m, rows, span_at(m, c), c, 0);
 }
 
 static void clear_steps(uint16_t step[128])
 {
     for (size_t i = 0; i < 128; i++)
         step[i] = STEP_NONE;
+}
+
+/* A row, and rows below it, of characters that are all of one class: most of Unicode is that, in most automata. */
+static uint16_t classify_alike(struct rows *rows, uint16_t step, int levels)
+{
+    for (int i = 0; i < levels && step != STEP_NONE; i++) {
+        if (!rows->alike[i].row || rows->alike[i].to != step) {
+            uint16_t all[128];
+            clear_steps(all);
+            for (int k = 0; k < 64; k++)
+                all[k] = step;
+            rows->alike[i].to = step;
+            rows->alike[i].row = put_classifier_row(rows, all, false);
+        }
+        step = rows->alike[i].row;
+    }
+    return step;
 }
 
 /* The row of the characters from base on, 64 to the power of levels of them; least: below it a form would be overlong. */
@@ -479,16 +530,16 @@ static uint16_t classify(const struct making *m, struct rows *rows, uint32_t bas
     uint32_t width = 1u << 6 * (levels - 1);
     size_t at = span_at(m, base);
     uint32_t last = base + 64 * width - 1;
-    bool uniform =
-        at < m->n_spans && m->spans[at].first <= base && m->spans[at].last >= last && base >= least;
-    if (base > CHAR_LAST)
+    if (last < least || at == m->n_spans || m->spans[at].first > last)
         return STEP_NONE;
+    if (m->spans[at].first <= base && m->spans[at].last >= last && base >= least)
+        return classify_alike(rows, span_step(m, rows, at, base, least), levels);
     clear_steps(step);
     for (uint32_t i = 0; i < 64; i++) {
-        if (uniform && i)
-            step[i] = step[0];
-        else if (levels == 1)
-            step[i] = class_step(m, rows, base + i, least);
+        while (at < m->n_spans && m->spans[at].last < base + i)
+            at++;
+        if (levels == 1)
+            step[i] = span_step(m, rows, at, base + i, least);
         else
             step[i] = classify(m, rows, base + i * width, levels - 1, least);
     }
@@ -505,7 +556,7 @@ static uint16_t classify_hex(const struct making *m, struct rows *rows)
         clear_steps(last);
         for (uint32_t low = 0; low < 16; low++)
             if (json_spell(16 * high + low, out) == 6)
-                last[(unsigned char)"0123456789abcdef"[low]] = class_step(m, rows, 16 * high + low, 0);
+                last[(unsigned char)"0123456789abcdef"[low]] = class_step(m, rows, 16 * high + low);
         step['0' + high] = put_classifier_row(rows, last, true);
     }
     return put_classifier_row(rows, step, true);
@@ -525,7 +576,7 @@ static uint16_t classify_escapes(const struct making *m, struct rows *rows)
     step['u'] = behind;
     for (uint32_t c = 0; c < 0x80; c++)
         if (json_spell(c, out) == 2)
-            step[(unsigned char)out[1]] = class_step(m, rows, c, 0);
+            step[(unsigned char)out[1]] = class_step(m, rows, c);
     return put_classifier_row(rows, step, true);
 }
 
@@ -536,7 +587,7 @@ static void put_leads(const struct making *m, struct rows *rows, struct dfa *d)
     char out[8];
     for (uint32_t i = 0; i < 0x80; i++)
         if (!m->spelled || json_spell(i, out) == 1)
-            d->lead[i] = class_step(m, rows, i, 0);
+            d->lead[i] = class_step(m, rows, i);
     if (m->spelled)
         d->lead['\\'] = classify_escapes(m, rows);
     for (uint32_t i = 0xc2; i < 0xe0; i++)
@@ -648,7 +699,7 @@ static struct dfa *finish(const struct making *m, struct arena *arena)
 bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct dfa_budget *budget,
               struct arena *arena)
 {
-    struct making m = { .b = b, .budget = budget };
+    struct making m = { .b = b, .budget = budget, .round = ++b->rounds };
     *out = NULL;
     assert(x->regular);
     if (x->kind == NODE_IMAGE) {
@@ -662,7 +713,6 @@ bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct 
         put_row(&m, s);
     if (!m.over && m.n_states)
         *out = finish(&m, arena);
-    mem_free(m.seen);
     mem_free(m.cuts.ptr);
     mem_free(m.chars.ptr);
     mem_free(m.sets);
@@ -670,7 +720,6 @@ bool dfa_make(struct dfa **out, struct builder *b, const struct node *x, struct 
     mem_free(m.samples);
     mem_free(m.lens);
     mem_free(m.states);
-    mem_free(m.number);
     mem_free(m.next);
     return !m.over;
 }

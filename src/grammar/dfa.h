@@ -16,7 +16,7 @@
 #include "grammar/node_impl.h"
 
 #define DFA_DEAD        UINT32_MAX
-#define DFA_WORK_MAX    400000 /* derivatives of nodes that one grammar may take; some 40 ms */
+#define DFA_WORK_MAX    300000 /* derivatives of nodes that one grammar may take; 20 to 80 ms */
 #define DFA_CLASSES_MAX 4096
 #define DFA_CELLS_MAX   (2 << 20) /* states times classes of one grammar */
 

@@ -10,7 +10,8 @@
  * Ownership: both are reference-counted; a matcher holds a reference to each.
  * Errors:    ERR_INVALID_SCHEMA (code invalid_json_schema) names the keyword and its path; ERR_INVALID_VALUE for a grammar's
  *            or a pattern's own fault, with its line or offset.
- * Bounds:    compiling takes at most GRAMMAR_NODES_MAX nodes and GRAMMAR_BYTES_MAX of memory, whatever the input is. Texts may nest 1,000
+ * Bounds:    compiling takes at most GRAMMAR_NODES_MAX nodes and GRAMMAR_BYTES_MAX of memory for them, whatever the input is, and with a
+ *            schema's steps and an automaton's work (schema_impl.h, dfa.h) less than 100 ms and 50 MiB (bench/hostile). Texts may nest 1,000
  *            calls deep, those of schemas as deep as json_read takes. A repeat whose counts stay apart ((a|aa){300,600}) is followed in at most 256 of them at a time: then
  *            less is offered than the grammar allows, never anything else.
  */
@@ -25,9 +26,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GRAMMAR_NODES_MAX  200000
-#define GRAMMAR_BYTES_MAX  ((size_t)48 << 20)
-#define GRAMMAR_FORCED_MAX 65536 /* bytes that matcher_forced gives at once */
+#define GRAMMAR_NODES_MAX  100000
+#define GRAMMAR_BYTES_MAX  ((size_t)16 << 20)
+#define GRAMMAR_TEXT_MAX   (4 << 20) /* of them, in texts and classes of characters */
+#define GRAMMAR_FORCED_MAX 65536     /* bytes that matcher_forced gives at once */
 
 struct grammar;       /* compiled: knows no vocabulary */
 struct grammar_vocab; /* the tokens of a model, as a trie of their bytes */

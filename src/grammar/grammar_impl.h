@@ -23,6 +23,8 @@ struct char_range {
     uint32_t first, last; /* scalar values, inclusive */
 };
 
+void ranges_sort(struct char_range *ranges, size_t n); /* by their first */
+
 #define REPEAT_ENDLESS SIZE_MAX
 
 struct builder *builder_open(void);

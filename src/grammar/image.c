@@ -11,7 +11,6 @@
 #include "grammar/node_impl.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 static const char shorts[] = "\b\f\n\r\t\"\\";
@@ -25,7 +24,12 @@ size_t json_spell(uint32_t c, char out[8])
         out[1] = letters[at - shorts];
         return 2;
     }
-    return c < 0x20 ? (size_t)snprintf(out, 8, "\\u%04x", (unsigned)c) : utf8_encode(c, out);
+    if (c >= 0x20)
+        return utf8_encode(c, out);
+    memcpy(out, "\\u00", 4);
+    out[4] = (char)('0' + (c >> 4));
+    out[5] = "0123456789abcdef"[c & 15];
+    return 6;
 }
 
 static const struct node *image_of_text(struct builder *b, struct str text)
@@ -78,62 +82,47 @@ static const struct node *image_of_class(struct builder *b, const struct node *x
     return node_or(b, parts, ARRAY_LEN(parts));
 }
 
-struct imaging {
-    struct builder *b;
-    const struct node **done; /* by id */
-    size_t n_done;
-    const struct node *any; /* of all texts, or NULL: not asked for */
-};
+static const struct node *image(struct builder *b, const struct node *x);
 
-static const struct node *image(struct imaging *m, const struct node *x);
-static const struct node *spell_out(struct builder *b, const struct node *x);
-
-static const struct node *image_of_any(struct imaging *m)
-{
-    if (!m->any)
-        m->any = node_repeat(m->b, image_of_class(m->b, m->b->any->rep.x), 0, REPEAT_ENDLESS);
-    return m->any;
-}
-
-static const struct node *image_of_parts(struct imaging *m, const struct node *x)
+static const struct node *image_of_parts(struct builder *b, const struct node *x)
 {
     const struct node **parts = mem_array(x->many.n, sizeof *parts), *y;
     for (size_t i = 0; i < x->many.n; i++)
-        parts[i] = image(m, x->many.parts[i]);
+        parts[i] = image(b, x->many.parts[i]);
     y = parts[0];
     if (x->kind == NODE_OR)
-        y = node_or(m->b, parts, x->many.n);
+        y = node_or(b, parts, x->many.n);
     for (size_t i = 1; x->kind == NODE_AND && i < x->many.n; i++)
-        y = node_and(m->b, y, parts[i]);
+        y = node_and(b, y, parts[i]);
     mem_free(parts);
     return y;
 }
 
-static const struct node *image_of_seq(struct imaging *m, const struct node *x)
+static const struct node *image_of_seq(struct builder *b, const struct node *x)
 {
     size_t n = 1, i = 0;
     for (const struct node *y = x; y->kind == NODE_SEQ; y = y->seq.tail)
         n++;
     const struct node **parts = mem_array(n, sizeof *parts);
     for (; x->kind == NODE_SEQ; x = x->seq.tail)
-        parts[i++] = image(m, x->seq.head);
-    parts[i] = image(m, x);
-    const struct node *y = node_seq(m->b, parts, n);
+        parts[i++] = image(b, x->seq.head);
+    parts[i] = image(b, x);
+    const struct node *y = node_seq(b, parts, n);
     mem_free(parts);
     return y;
 }
 
-static const struct node *image_once(struct imaging *m, const struct node *x)
+static const struct node *image_once(struct builder *b, const struct node *x)
 {
     switch ((enum node_kind)x->kind) {
-    case NODE_TEXT: return image_of_text(m->b, x->text);
-    case NODE_CLASS: return image_of_class(m->b, x);
-    case NODE_SEQ: return image_of_seq(m, x);
+    case NODE_TEXT: return image_of_text(b, x->text);
+    case NODE_CLASS: return image_of_class(b, x);
+    case NODE_SEQ: return image_of_seq(b, x);
     case NODE_OR:
-    case NODE_AND: return image_of_parts(m, x);
-    case NODE_NOT: return node_and(m->b, image_of_any(m), node_not(m->b, image(m, x->rep.x)));
-    case NODE_REPEAT: return node_repeat(m->b, image(m, x->rep.x), x->rep.min, x->rep.max);
-    case NODE_IMAGE: return spell_out(m->b, node_spelled(m->b, x));
+    case NODE_AND: return image_of_parts(b, x);
+    case NODE_NOT: return node_and(b, image(b, b->any), node_not(b, image(b, x->rep.x)));
+    case NODE_REPEAT: return node_repeat(b, image(b, x->rep.x), x->rep.min, x->rep.max);
+    case NODE_IMAGE: return image(b, node_spelled(b, x));
     case NODE_NEVER:
     case NODE_EMPTY:
     case NODE_CONTROL:
@@ -142,32 +131,29 @@ static const struct node *image_once(struct imaging *m, const struct node *x)
     return x;
 }
 
-static const struct node *image(struct imaging *m, const struct node *x)
+/* Once for each node of a builder: thousands of members share the strings that their values may be. */
+static const struct node *image(struct builder *b, const struct node *x)
 {
-    if (x->id >= m->n_done)
-        return image_once(m, x);
-    if (!m->done[x->id])
-        m->done[x->id] = image_once(m, x);
-    return m->done[x->id];
-}
-
-static const struct node *spell_out(struct builder *b, const struct node *x)
-{
-    struct imaging m = { .b = b, .n_done = (size_t)x->id + 1 }; /* parts are older than their whole */
-    m.done = mem_array(m.n_done, sizeof *m.done);
-    const struct node *y = image(&m, x);
-    mem_free(m.done);
-    return y;
+    if (x->id >= b->n_images) {
+        size_t n = 2 * (size_t)x->id + 64;
+        b->images = mem_realloc(b->images, n * sizeof *b->images);
+        memset(b->images + b->n_images, 0, (n - b->n_images) * sizeof *b->images);
+        b->n_images = n;
+    }
+    if (b->images[x->id])
+        return b->images[x->id];
+    const struct node *y = image_once(b, x); /* may move the table */
+    return b->images[x->id] = y;
 }
 
 const struct node *node_spelled(struct builder *b, const struct node *x)
 {
     assert(x->kind == NODE_IMAGE);
-    return spell_out(b, x->rep.x);
+    return image(b, x->rep.x);
 }
 
 const struct node *node_json_image(struct builder *b, const struct node *regular)
 {
     assert(regular->regular);
-    return regular->boolean ? node_image(b, regular) : spell_out(b, regular);
+    return regular->boolean ? node_image(b, regular) : image(b, regular);
 }

@@ -95,12 +95,16 @@ static void grow_table(struct builder *b)
 /* What a new node refers to is moved into the arena. */
 static void own(struct builder *b, struct node *x)
 {
-    if (x->kind == NODE_TEXT || x->kind == NODE_CONTROL)
+    if (x->kind == NODE_TEXT || x->kind == NODE_CONTROL) {
         x->text = arena_str(&b->arena, x->text);
+        b->text_bytes += x->text.len;
+    }
     if (x->kind == NODE_CLASS) {
-        struct char_range *ranges = arena_array(&b->arena, x->set.n, sizeof *ranges);
-        memcpy(ranges, x->set.ranges, x->set.n * sizeof *ranges);
+        size_t bytes = x->set.n * sizeof *x->set.ranges;
+        struct char_range *ranges = arena_alloc(&b->arena, bytes);
+        memcpy(ranges, x->set.ranges, bytes);
         x->set.ranges = ranges;
+        b->text_bytes += bytes;
     }
     if (x->kind == NODE_OR || x->kind == NODE_AND) {
         const struct node **parts = arena_array(&b->arena, x->many.n, sizeof *parts);
@@ -118,7 +122,8 @@ static const struct node *intern(struct builder *b, struct node x)
     for (; b->table[at]; at = (at + 1) & (b->table_size - 1))
         if (same_node(b->table[at], &x))
             return b->table[at];
-    if (b->n_nodes >= GRAMMAR_NODES_MAX || b->arena.used >= GRAMMAR_BYTES_MAX || x.depth > NODE_DEPTH_MAX) {
+    if (b->n_nodes >= GRAMMAR_NODES_MAX || b->arena.used >= GRAMMAR_BYTES_MAX ||
+        b->text_bytes >= GRAMMAR_TEXT_MAX || x.depth > NODE_DEPTH_MAX) {
         b->too_large = true;
         return b->never;
     }
@@ -147,6 +152,8 @@ void builder_close(struct builder *b)
         return;
     arena_free(&b->arena);
     mem_free(b->table);
+    mem_free(b->images);
+    mem_free(b->noted);
     mem_free(b->rules);
     mem_free(b);
 }
@@ -156,8 +163,9 @@ enum err_code builder_err(const struct builder *b, struct err *err)
     if (!b->too_large)
         return ERR_OK;
     return err_set(err, ERR_INVALID_VALUE, NULL,
-                   "The grammar is too large: it takes more than %d nodes, %zu MiB or %d levels of nesting.",
-                   GRAMMAR_NODES_MAX, GRAMMAR_BYTES_MAX / MIB, NODE_DEPTH_MAX);
+                   "The grammar is too large: it takes more than %d nodes, %d MiB of texts and classes, %zu "
+                   "MiB in all or %d levels of nesting.",
+                   GRAMMAR_NODES_MAX, GRAMMAR_TEXT_MAX >> 20, GRAMMAR_BYTES_MAX / MIB, NODE_DEPTH_MAX);
 }
 
 struct arena *builder_arena(struct builder *b)
@@ -196,6 +204,15 @@ static int by_first(const void *a, const void *b)
     return x->first < y->first ? -1 : x->first > y->first;
 }
 
+void ranges_sort(struct char_range *ranges, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (ranges[i].first < ranges[i - 1].first) { /* most are in order */
+            qsort(ranges, n, sizeof *ranges, by_first);
+            return;
+        }
+}
+
 static size_t put_range(struct char_range *out, size_t n, uint32_t first, uint32_t last)
 {
     if (first > last)
@@ -215,13 +232,13 @@ const struct node *node_class(struct builder *b, const struct char_range *ranges
     size_t m = 0;
     if (n)
         memcpy(sorted, ranges, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, by_first);
+    ranges_sort(sorted, n);
     for (size_t i = 0; i < n; i++) { /* without the surrogates, which are no characters */
         uint32_t first = sorted[i].first, last = sorted[i].last < CHAR_LAST ? sorted[i].last : CHAR_LAST;
         m = put_range(out, m, first, last < 0xd7ff ? last : 0xd7ff);
         m = put_range(out, m, first > 0xe000 ? first : 0xe000, last);
     }
-    qsort(out, m, sizeof *out, by_first);
+    ranges_sort(out, m);
     size_t k = 0;
     for (size_t i = 0; i < m; i++)
         k = put_range(out, k, out[i].first, out[i].last);

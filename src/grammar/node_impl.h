@@ -57,6 +57,10 @@ struct node {
     };
 };
 
+struct noted { /* of a node, while an automaton is made: valid in the round that is said */
+    uint32_t collected, numbered, state;
+};
+
 struct rule {
     const char *name;
     const struct node *body; /* NULL until defined */
@@ -65,8 +69,13 @@ struct rule {
 struct builder {
     struct arena arena;
     const struct node **table; /* open addressing; a power of two of places */
-    size_t n_nodes, table_size;
+    size_t n_nodes, table_size, text_bytes;
     const struct node *never, *empty, *any;
+    const struct node **images; /* by id, what JSON writes for it; NULL: not asked for yet */
+    size_t n_images;
+    struct noted *noted; /* by id */
+    size_t n_noted;
+    uint32_t rounds; /* automata that were made */
     struct rule *rules;
     size_t n_rules, rules_cap;
     bool too_large;

@@ -591,23 +591,22 @@ static void measure(struct program *p)
 /* Splits the classes by what value each byte has. */
 static void split_bytes(struct program *p, const uint16_t value[256])
 {
-    uint16_t seen_value[256];
-    uint8_t seen_class[256], number[256];
+    struct {
+        uint16_t value, number; /* the new class plus one; 0: free */
+        uint8_t class;
+    } seen[512] = { 0 };
     unsigned n = 0;
-    uint8_t out[256];
     for (unsigned c = 0; c < 256; c++) {
-        unsigned k = 0;
-        while (k < n && (seen_value[k] != value[c] || seen_class[k] != p->byte_class[c]))
-            k++;
-        if (k == n) {
-            seen_value[n] = value[c];
-            seen_class[n] = p->byte_class[c];
-            number[n] = (uint8_t)n;
-            n++;
+        unsigned at = (value[c] * 0x9e3779b1u + p->byte_class[c] * 0x85ebca6bu) >> 23;
+        while (seen[at].number && (seen[at].value != value[c] || seen[at].class != p->byte_class[c]))
+            at = (at + 1) % ARRAY_LEN(seen);
+        if (!seen[at].number) {
+            seen[at].number = (uint16_t)++n;
+            seen[at].value = value[c];
+            seen[at].class = p->byte_class[c];
         }
-        out[c] = number[k];
+        p->byte_class[c] = (uint8_t)(seen[at].number - 1);
     }
-    memcpy(p->byte_class, out, sizeof out);
     p->n_classes = n;
 }
 

@@ -606,34 +606,81 @@ static void skip_verbose(struct regex *r)
     }
 }
 
-static struct texts take_sequence(struct regex *r)
+struct list {
+    struct texts *ptr;
+    size_t n, cap;
+};
+
+static void put_texts(struct list *l, struct texts x)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 4;
+        l->ptr = mem_realloc(l->ptr, l->cap * sizeof *l->ptr);
+    }
+    l->ptr[l->n++] = x;
+}
+
+static bool plain(const struct texts *x)
+{
+    return !anchored(x) && x->at[0][0];
+}
+
+/* From the end, and what has no anchors at once: a sequence leans to the right, and texts that meet become one. */
+static struct texts all_in_a_row(struct regex *r, const struct list *l)
 {
     struct texts all = free_texts(node_empty(r->b));
-    struct texts parts[64]; /* joined in portions: a chain of pairs would copy its text at each step */
-    size_t n = 0, min, max;
+    const struct node **parts = mem_array(l->n, sizeof *parts);
+    for (size_t from = l->n, to; (to = from);) {
+        while (from && plain(&l->ptr[from - 1]))
+            from--;
+        for (size_t i = from; i < to; i++)
+            parts[i - from] = l->ptr[i].at[0][0];
+        struct texts x = from < to ? free_texts(node_seq(r->b, parts, to - from)) : l->ptr[--from];
+        all = in_a_row(r, x, all);
+    }
+    mem_free(parts);
+    return all;
+}
+
+static struct texts any_of(struct regex *r, const struct list *l)
+{
+    struct texts all = { 0 };
+    const struct node **parts = mem_array(l->n, sizeof *parts);
+    for (int kind = 0; kind < 4; kind++) {
+        size_t n = 0;
+        for (size_t i = 0; i < l->n; i++)
+            if (l->ptr[i].at[kind & 1][kind >> 1])
+                parts[n++] = l->ptr[i].at[kind & 1][kind >> 1];
+        all.at[kind & 1][kind >> 1] = n ? node_or(r->b, parts, n) : NULL;
+    }
+    mem_free(parts);
+    return all;
+}
+
+static struct texts take_sequence(struct regex *r)
+{
+    struct list l = { 0 };
+    size_t min, max;
     for (skip_verbose(r); peek(r) >= 0 && peek(r) != '|' && peek(r) != ')'; skip_verbose(r)) {
         struct texts x = take_atom(r);
         for (skip_verbose(r); r->code == ERR_OK && take_quantifier(r, &min, &max); skip_verbose(r))
             x = repeated(r, x, min, max);
-        parts[n++] = x;
-        if (n < ARRAY_LEN(parts))
-            continue;
-        while (n > 1) {
-            parts[n - 2] = in_a_row(r, parts[n - 2], parts[n - 1]);
-            n--;
-        }
-        all = in_a_row(r, all, parts[--n]);
+        put_texts(&l, x);
     }
-    for (; n > 1; n--)
-        parts[n - 2] = in_a_row(r, parts[n - 2], parts[n - 1]);
-    return n ? in_a_row(r, all, parts[0]) : all;
+    struct texts all = all_in_a_row(r, &l);
+    mem_free(l.ptr);
+    return all;
 }
 
+/* Joined once: one after another, thousands of words would take the square of their number. */
 static struct texts take_alternatives(struct regex *r)
 {
-    struct texts x = take_sequence(r);
-    while (take(r, '|'))
-        x = either(r, x, take_sequence(r));
+    struct list l = { 0 };
+    do
+        put_texts(&l, take_sequence(r));
+    while (take(r, '|'));
+    struct texts x = l.n == 1 ? l.ptr[0] : any_of(r, &l);
+    mem_free(l.ptr);
     return x;
 }
 

@@ -22,17 +22,10 @@ static void put(struct char_set *s, uint32_t first, uint32_t last)
     s->ptr[s->n++] = (struct char_range){ first, last };
 }
 
-static int by_first(const void *a, const void *b)
-{
-    const struct char_range *x = a, *y = b;
-    return x->first < y->first ? -1 : x->first > y->first;
-}
-
 static void tidy(struct char_set *s)
 {
     size_t m = 0;
-    if (s->n > 1)
-        qsort(s->ptr, s->n, sizeof *s->ptr, by_first);
+    ranges_sort(s->ptr, s->n);
     for (size_t i = 0; i < s->n; i++) {
         if (m && s->ptr[i].first <= s->ptr[m - 1].last + 1)
             s->ptr[m - 1].last = s->ptr[i].last > s->ptr[m - 1].last ? s->ptr[i].last : s->ptr[m - 1].last;

@@ -63,10 +63,7 @@ static const struct node *build(struct compile *c)
         return node_never(c->b);
     const struct node *x = shape_node(c, start);
     shapes_build(c);
-    struct err full;
-    if (!c->code && builder_err(c->b, &full))
-        schema_fail(c, c->document, NULL, "%s", full.message);
-    if (!c->code)
+    if (schema_step(c, 0))
         shapes_check(c, start);
     return x;
 }

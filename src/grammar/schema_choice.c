@@ -12,7 +12,7 @@
 #include "grammar/schema_impl.h"
 
 #define ONE_OF_MAX        100 /* branches compared with each other */
-#define APART_MAX         400 /* pairs that are not told apart at a glance, in one schema */
+#define APART_MAX         200 /* pairs that are not told apart at a glance, in one schema */
 #define ONE_OF_DENIED_MAX 12  /* branches that overlap, each denied in the others */
 
 void choice_add(struct compile *c, struct facts *f, const json_t *schemas, const struct said *from)

@@ -23,15 +23,15 @@
 
 /* Bounds of a compile, whatever the schema says. A step is a schema applied, a property looked up, a value
  * compared. */
-#define SCHEMA_STEPS_MAX        400000
-#define SCHEMA_VALUES_MAX       200000 /* arrays and objects in the document */
-#define SCHEMA_NESTING_MAX      200    /* $ref, allOf, anyOf ... within each other, for one value */
-#define SCHEMA_SHAPES_MAX       64     /* the same, counted in sets of schemas */
-#define SCHEMA_ALTERNATIVES_MAX 512    /* ways through the choices of one value */
-#define SCHEMA_PATTERNS_MAX     3      /* patternProperties that speak of one object */
-#define SCHEMA_COUNTED_MAX      4096   /* states of a counted object or array */
-#define SCHEMA_COUNT_MAX        1e9 /* minItems, maxLength and their kin: from here on as good as endless */
-#define SCHEMA_UNIQUE_MAX       8   /* different items of an array with uniqueItems */
+#define SCHEMA_STEPS_MAX        200000
+#define SCHEMA_VALUES_MAX       50000 /* arrays and objects in the document */
+#define SCHEMA_NESTING_MAX      200   /* $ref, allOf, anyOf ... within each other, for one value */
+#define SCHEMA_SHAPES_MAX       64    /* the same, counted in sets of schemas */
+#define SCHEMA_ALTERNATIVES_MAX 512   /* ways through the choices of one value */
+#define SCHEMA_PATTERNS_MAX     3     /* patternProperties that speak of one object */
+#define SCHEMA_COUNTED_MAX      4096  /* states of a counted object or array */
+#define SCHEMA_COUNT_MAX        1e9   /* minItems, maxLength and their kin: from here on as good as endless */
+#define SCHEMA_UNIQUE_MAX       8     /* different items of an array with uniqueItems */
 
 /* Types as bits. Booleans and numbers are two bits each, so that "not integer" or "const: true" is a mask as well. */
 #define TYPE_NULL     1u
@@ -145,6 +145,7 @@ struct compile {
     struct pointer_map places, made_of[MADE_KINDS];
     const struct said *identified; /* objects with $id, $anchor and the like */
     struct shape **buckets, *shapes, **shapes_end;
+    size_t n_buckets, n_shapes;
     struct shape *waiting, **waiting_end; /* have a rule that is not defined yet */
     struct known_number *numbers;         /* schema_number.c's */
     size_t numbers_n;

@@ -260,7 +260,7 @@ static const struct node *digit_then(struct digits *d, int at, uint64_t rest, bo
     struct builder *b = d->c->b;
     const struct node *parts[10], *after[10];
     size_t n = 0;
-    if (at == d->whole + d->places)
+    if (at == d->whole + d->places || !schema_step(d->c, 2))
         return node_never(b);
     int first = low ? d->low[at] : 0, last = high ? d->high[at] : 9;
     for (int i = first; i <= last; i++)
@@ -320,7 +320,7 @@ static const struct node *rest_of(struct digits *d, int at, uint64_t rest, bool 
     struct free_state *known = state_slot(d, left, rests);
     if (known->node)
         return known->node;
-    d->overflow = ++d->used > NUMBER_STATES_MAX || !schema_step(d->c, 1);
+    d->overflow = ++d->used > NUMBER_STATES_MAX || d->c->code;
     const struct node *x = make_rest(d, at, rest, false, false);
     *state_slot(d, left, rests) = (struct free_state){ left, rests, x };
     return x;
@@ -450,23 +450,23 @@ static void find_range(const struct facts *f, int places, wide *low, wide *high)
 /* Texts of numbers that are equal to one that is not allowed. */
 static const struct node *spellings(struct compile *c, const json_t *v, int places)
 {
-    struct digits d = { .c = c, .places = places, .modulus = 1 };
-    struct free_state *states = mem_array(NUMBER_STATES_MAX * 2, sizeof *states);
-    d.states = states;
+    struct digits d = { .c = c, .places = places, .modulus = 1 }; /* without multiples it needs no states */
     wide at = scaled(v, places, 1);
     const struct node *x =
         at == scaled(v, places, -1) ? magnitudes(&d, at < 0 ? -at : at, at < 0 ? -at : at) : node_never(c->b);
-    mem_free(states);
     return at < 0 ? seq2(c, text_node(c, "-"), x) : x;
 }
 
 static const struct node *without_excepted(struct compile *c, const struct facts *f, int places,
                                            const struct node *x)
 {
-    for (const struct said *e = f->except; e; e = e->before)
-        if (json_is_number(e->value))
-            x = node_and(c->b, x, node_not(c->b, spellings(c, e->value, places)));
-    return x;
+    size_t n, numbers = 0;
+    const json_t **all = said_in_order(c, f->except, &n);
+    const struct node **texts = arena_array(&c->arena, n + 1, sizeof *texts);
+    for (size_t i = 0; i < n; i++)
+        if (json_is_number(all[i]))
+            texts[numbers++] = spellings(c, all[i], places);
+    return numbers ? node_and(c->b, x, node_not(c->b, node_or(c->b, texts, numbers))) : x;
 }
 
 /* NULL: too many states. */

@@ -123,8 +123,13 @@ bool schema_step(struct compile *c, size_t steps)
     if (c->code)
         return false;
     c->steps += steps;
+    struct err full;
     if (c->steps > SCHEMA_STEPS_MAX)
-        schema_fail(c, c->document, NULL, "The schema is too complex to be enforced.");
+        schema_fail(
+            c, c->document, NULL,
+            "The schema is too complex to be enforced: say it with fewer values, properties or choices.");
+    else if (builder_err(c->b, &full))
+        schema_fail(c, c->document, NULL, "%s", full.message);
     return !c->code;
 }
 
@@ -157,7 +162,9 @@ static void find_from(struct compile *c, struct place at, unsigned depth)
     if (!json_is_object(at.value) && !json_is_array(at.value))
         return;
     if (depth > JSON_DEPTH_MAX || c->places.used >= SCHEMA_VALUES_MAX) {
-        schema_fail(c, c->document, NULL, "The schema is too large to be enforced.");
+        schema_fail(c, c->document, NULL,
+                    "The schema is nested more than %d levels or has more than %d arrays and objects.",
+                    JSON_DEPTH_MAX, SCHEMA_VALUES_MAX);
         return;
     }
     struct place *p = arena_alloc(&c->arena, sizeof *p);
@@ -283,7 +290,7 @@ static bool anchors(const json_t *v, struct str name)
 
 static const json_t *anchored(struct compile *c, const json_t *resource, struct str name)
 {
-    for (const struct said *s = c->identified; s; s = s->before) {
+    for (const struct said *s = c->identified; s && schema_step(c, 1); s = s->before) {
         struct str uri;
         if (anchors(s->value, name) &&
             resource_of(c, pointer_map_get(&c->places, s->value), &uri) == resource)

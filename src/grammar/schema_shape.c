@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-#define BUCKETS        4096
+#define BUCKETS_FIRST  256
 #define DEAD_DEPTH_MAX 6 /* properties within properties that tell two branches apart */
 
 /* --- finding ------------------------------------------------------------------------------------------ */
@@ -26,7 +26,7 @@ static uint64_t hash_set(const json_t *const *schemas, size_t n)
     uint64_t h = n;
     for (size_t i = 0; i < n; i++)
         h = (h ^ (uintptr_t)schemas[i]) * 0x9e3779b97f4a7c15u ^ h >> 29;
-    return h;
+    return h ^ h >> 32; /* addresses end in zeros, and so does a product of them */
 }
 
 /* {"$ref": "#/$defs/a", "title": "..."} is what it refers to; true demands nothing and is NULL. */
@@ -155,12 +155,28 @@ static void find_alternatives(struct compile *c, struct shape *s)
     s->why = c->why;
 }
 
-static struct shape *shape_new(struct compile *c, const json_t *const *schemas, size_t n,
-                               struct shape **bucket)
+static struct shape **bucket_of(const struct compile *c, const json_t *const *schemas, size_t n)
 {
-    struct shape *s = arena_alloc(&c->arena, sizeof *s);
+    return &c->buckets[hash_set(schemas, n) & (c->n_buckets - 1)];
+}
+
+static void grow_buckets(struct compile *c)
+{
+    c->n_buckets = c->n_buckets ? 2 * c->n_buckets : BUCKETS_FIRST;
+    c->buckets = arena_array(&c->arena, c->n_buckets, sizeof *c->buckets);
+    for (struct shape *s = c->shapes; s; s = s->next) {
+        struct shape **bucket = bucket_of(c, s->schemas, s->n);
+        s->next_in_bucket = *bucket;
+        *bucket = s;
+    }
+}
+
+static struct shape *shape_new(struct compile *c, const json_t *const *schemas, size_t n)
+{
+    struct shape *s = arena_alloc(&c->arena, sizeof *s), **bucket = bucket_of(c, schemas, n);
     *s = (struct shape){ .schemas = schemas, .n = n, .next_in_bucket = *bucket, .asked = c->quiet > 0 };
     *bucket = s;
+    c->n_shapes++;
     *c->shapes_end = s;
     c->shapes_end = &s->next;
     if (c->depth == SCHEMA_SHAPES_MAX)
@@ -176,13 +192,12 @@ struct shape *shape_of(struct compile *c, const json_t *const *schemas, size_t n
 {
     const json_t **set = arena_array(&c->arena, n + 1, sizeof *set);
     n = plain_set(c, schemas, n, set);
-    if (!c->buckets)
-        c->buckets = arena_array(&c->arena, BUCKETS, sizeof *c->buckets);
-    struct shape **bucket = &c->buckets[hash_set(set, n) % BUCKETS];
-    for (struct shape *s = *bucket; s; s = s->next_in_bucket)
+    if (c->n_shapes == c->n_buckets)
+        grow_buckets(c);
+    for (struct shape *s = *bucket_of(c, set, n); s; s = s->next_in_bucket)
         if (s->n == n && s->asked == (c->quiet > 0) && memcmp(s->schemas, set, n * sizeof(json_t *)) == 0)
             return s;
-    return shape_new(c, set, n, bucket);
+    return shape_new(c, set, n);
 }
 
 struct shape *shape_of_one(struct compile *c, const json_t *schema)

@@ -16,16 +16,17 @@ static void check(struct buf *schema, const char *message)
     struct err err = { 0 };
     struct grammar *g;
     json_t *parsed, *omitted;
-    assert_int_equal(json_read(&parsed, buf_str(schema), &err), ERR_OK);
+    if (json_read(&parsed, buf_str(schema), &err))
+        fail_msg("%s", err.message);
     enum err_code code = grammar_open_schema(&g, parsed, &options, &omitted, &err);
     if (message) {
         assert_int_equal(code, ERR_INVALID_SCHEMA);
         assert_string_equal(err.param, "text.format.schema");
         if (!strstr(err.message, message))
-            fail_msg("%s", err.message);
+            fail_msg("%.60s: %s", schema->ptr, err.message);
     } else {
         if (code)
-            fail_msg("%s", err.message);
+            fail_msg("%.60s: %s", schema->ptr, err.message);
         grammar_unref(g);
         json_decref(omitted);
     }
@@ -115,6 +116,31 @@ static void many(void **state)
     check_many(500, "{\"properties\":{", "\"p#\":{\"type\":\"string\"}", "}}", NULL);
     check_many(3000, "{\"properties\":{", "\"p#\":{\"type\":\"string\"}", "}}", "may be the first one there");
     check_many(100, "{\"oneOf\":[", "{\"type\":\"integer\",\"minimum\":#}", "]}", NULL); /* in part */
+    check_many(100000, "{\"enum\":[", "\"value #\"", "]}", "more than 100000 nodes");
+    check_many(60000, "{\"$defs\":{", "\"d#\":{}", "}}", "more than 50000 arrays and objects");
+    check_many(5000, "{\"type\":\"integer\",\"not\":{\"enum\":[", "#", "]}}", NULL);
+    check_many(400, "{\"anyOf\":[", "{\"properties\":{\"k#\":{\"type\":\"string\"}}}", "]}", NULL);
+}
+
+static void check_pattern(size_t n, const char *part, const char *after, const char *message)
+{
+    struct buf b = { 0 };
+    buf_puts(&b, "{\"type\":\"string\",\"pattern\":\"^(");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, part, i);
+    buf_printf(&b, "%s\"}", after);
+    check(&b, message);
+}
+
+static void long_patterns(void **state)
+{
+    (void)state;
+    check_pattern(20000, "w%zu|", "x)$", NULL);
+    check_pattern(200000, "|", "x)$", NULL);
+    check_pattern(3000, "a?b*[cd]", ")$", NULL);
+    check_pattern(700000, "x", ")$", NULL);
+    check_pattern(200000, "a?b*[cd]", ")$", "more than 100000 nodes");
+    check_pattern(3000, "a?b*[cd]", ")$\",\"maxLength\":9000,\"minLength\":1,\"title\":\"", NULL);
 }
 
 /* What is written can be read back: nothing nests deeper than json_read takes, and from everywhere there is an end. */
@@ -196,6 +222,7 @@ static const struct CMUnitTest tests[] = { cmocka_unit_test(doublings),
                                            cmocka_unit_test(chains),
                                            cmocka_unit_test(counts),
                                            cmocka_unit_test(many),
+                                           cmocka_unit_test(long_patterns),
                                            cmocka_unit_test(nesting_can_be_read_back),
                                            cmocka_unit_test(nesting_that_is_demanded) };
 TEST_GROUP(grammar_schema_limits, tests)
