@@ -443,7 +443,8 @@ static enum err_code make(const struct making *m, const json_t *tools, const str
     if (m->o->text)
         code = with_text(m, out);
     watch_keys(m, raw != node_never(m->b));
-    if (raw == node_never(m->b))
+    /* The depth is one for all of an answer: Lark nests deeper only where it has no JSON beside it. */
+    if (raw == node_never(m->b) || framed != node_never(m->b) || (m->o->text && m->o->answer))
         schema_bound_depth(m->b);
     return code;
 }

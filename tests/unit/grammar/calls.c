@@ -5,6 +5,7 @@
 
 #include "grammar/grammar.h"
 #include "reference.h"
+#include "json/json.h"
 
 #include <string.h>
 
@@ -328,6 +329,41 @@ static void watches_keys_where_all_is_json(void **state)
     json_decref(tools);
 }
 
+/* How often part goes on behind begin. */
+static size_t levels(const char *name, bool text, const char *begin, const char *part)
+{
+    json_t *tools = json_loads(tools_json, 0, NULL), *only = json_pack("[s]", name), *answer = json_object();
+    const struct calls_options o = {
+        .form = "plain", .text = text, .answer = text ? answer : NULL, .only = only
+    };
+    struct calls *c;
+    struct grammar *g = open_calls(&c, tools, &o);
+    struct matcher *m;
+    size_t n = 0;
+    matcher_open(&m, g, NULL);
+    assert_int_equal(matcher_put(m, str_from(begin)), strlen(begin));
+    while (n < 2000 && matcher_put(m, str_from(part)) == strlen(part))
+        n++;
+    matcher_close(m);
+    grammar_unref(g);
+    calls_unref(c);
+    json_decref(answer);
+    json_decref(only);
+    json_decref(tools);
+    return n;
+}
+
+/* Whatever JSON there is can be read back, also beside a tool whose input nests by itself. */
+static void json_is_no_deeper_beside_lark(void **state)
+{
+    static const char calc[] = "<tool_call>\n{\"name\": \"calc\"}\n";
+    (void)state;
+    size_t alone = levels("calc", false, calc, "("), beside = levels("calc", true, calc, "("),
+           document = levels("calc", true, "", "{\"a\": ");
+    assert_true(alone > JSON_DEPTH_MAX && beside > JSON_DEPTH_MAX / 3 && beside < JSON_DEPTH_MAX);
+    assert_true(document > JSON_DEPTH_MAX / 3 && document < JSON_DEPTH_MAX);
+}
+
 static void refusals_are_no_calls(void **state)
 {
     (void)state;
@@ -550,11 +586,18 @@ static void asks_for_control_tokens(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(asks_for_control_tokens),  cmocka_unit_test(watches_keys_behind_control_tokens),
-    cmocka_unit_test(goes_both_ways),           cmocka_unit_test(messages_have_heads),
-    cmocka_unit_test(keeps_to_the_choice),      cmocka_unit_test(watches_keys_where_all_is_json),
-    cmocka_unit_test(refusals_are_no_calls),    cmocka_unit_test(refusals_begin_alike),
-    cmocka_unit_test(answers_in_json),          cmocka_unit_test(watches_keys_in_calls_alone),
-    cmocka_unit_test(says_which_tool_is_wrong), cmocka_unit_test(names_what_it_leaves_out),
+    cmocka_unit_test(asks_for_control_tokens),
+    cmocka_unit_test(watches_keys_behind_control_tokens),
+    cmocka_unit_test(goes_both_ways),
+    cmocka_unit_test(messages_have_heads),
+    cmocka_unit_test(keeps_to_the_choice),
+    cmocka_unit_test(watches_keys_where_all_is_json),
+    cmocka_unit_test(json_is_no_deeper_beside_lark),
+    cmocka_unit_test(refusals_are_no_calls),
+    cmocka_unit_test(refusals_begin_alike),
+    cmocka_unit_test(answers_in_json),
+    cmocka_unit_test(watches_keys_in_calls_alone),
+    cmocka_unit_test(says_which_tool_is_wrong),
+    cmocka_unit_test(names_what_it_leaves_out),
 };
 TEST_GROUP(grammar_calls, tests)
