@@ -105,6 +105,13 @@ PROMPTS = [("Hello", "medium"), ("Hi there!", "low"), ("What is 17+25?", "medium
            ("Anna has 12 apples and buys 3 boxes with 4 apples each. How many apples does she have now?", "xhigh")]
 
 
+def served(template, highest):
+    """The template of training, with the token that xhigh and max get: the highest effort that is worth its tokens."""
+    line = "{%- elif reasoning_effort in ['xhigh', 'max'] -%}{%- set effort = '%s' -%}"
+    assert template.count(line.replace("%s", "xhigh")) == 1
+    return template.replace(line.replace("%s", "xhigh"), line.replace("%s", highest))
+
+
 def golden_logits(model, tok, template, path):
     stop, rows, jinja = {tok.token_to_id("<|im_end|>")}, [], chat.compiled(template)
     for text, effort in PROMPTS:
@@ -207,13 +214,15 @@ def main():
     a.add_argument("--out", default="models")
     a.add_argument("--tool", default="build/corpus")
     a.add_argument("--type", choices=TYPES, default="q8_0")
+    a.add_argument("--highest", choices=["high", "xhigh"], default="high",
+                   help="whose token the efforts xhigh and max get (docs/model.md, By effort)")
     a.add_argument("--only-model", default="", metavar="FILE", help="write the model there and nothing else")
     a.add_argument("--part-mib", type=float, default=0)
     args = a.parse_args()
     torch.set_num_threads(1)  # one token at a time is too little work to share
     model, saved = load_model(f"{args.state}/{args.checkpoint}")
     tok = chat.load(f"{args.state}/tokenizer.json")
-    template = open(f"{args.state}/chat.jinja", encoding="utf-8").read().rstrip("\n")
+    template = served(open(f"{args.state}/chat.jinja", encoding="utf-8").read().rstrip("\n"), args.highest)
     path = args.only_model or f"{args.out}/{NAME}.gguf"
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     write_gguf(path, model.c, saved["weights"], tok, template, args.type)
@@ -227,7 +236,7 @@ def main():
     log = [r for r in map(json.loads, open(f"{args.state}/log.jsonl")) if r.get("step", 0) <= saved["step"]]
     curve(log, f"{args.out}/{NAME}.svg")
     with open(f"{args.out}/{NAME}.json", "w", encoding="utf-8") as f:
-        json.dump(manifest_of(saved, path, log), f, indent=1)
+        json.dump({**manifest_of(saved, path, log), "highest_effort": args.highest}, f, indent=1)
         f.write("\n")
 
 
