@@ -266,14 +266,21 @@ static bool is_configured(const struct access *a, const unsigned char digest[DIG
     return known;
 }
 
-static enum err_code owner_of(struct access *a, struct str key, struct access_owner *owner, struct err *err)
+static void note_key(struct access_owner *owner, const unsigned char digest[DIGEST_BYTES])
 {
-    unsigned char digest[DIGEST_BYTES];
+    memcpy(owner->digest, digest, DIGEST_BYTES);
+    owner->keyed = true;
+}
+
+/* key is for the message alone. */
+static enum err_code owner_of(struct access *a, const unsigned char digest[DIGEST_BYTES], struct str key,
+                              struct access_owner *owner, struct err *err)
+{
     struct answer answer = { 0 };
-    key_digest(key, digest);
     if (is_configured(a, digest)) {
         *owner = (struct access_owner){ .limits = a->defaults };
         key_hex(owner->id, digest, ACCESS_OWNER_CHARS_MAX / 2);
+        note_key(owner, digest);
         return ERR_OK;
     }
     int64_t now_ms = now(a);
@@ -285,6 +292,7 @@ static enum err_code owner_of(struct access *a, struct str key, struct access_ow
     if (!answer.known)
         return refuse(key, err);
     *owner = answer.owner;
+    note_key(owner, digest);
     return ERR_OK;
 }
 
@@ -306,7 +314,24 @@ enum err_code access_check(struct access *a, struct str authorization, struct st
             err, ERR_NO_KEY, NULL,
             "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY' or as 'api-key: "
             "YOUR_KEY'.");
-    return owner_of(a, key, owner, err);
+    unsigned char digest[DIGEST_BYTES];
+    key_digest(key, digest);
+    return owner_of(a, digest, key, owner, err);
+}
+
+enum err_code access_again(struct access *a, struct access_owner *owner, struct err *err)
+{
+    const struct access_owner before = *owner;
+    enum err_code code = look_for_keys(a, err);
+    if (code || !access_asks(a))
+        return code;
+    if (!before.keyed)
+        return err_set(err, ERR_NO_KEY, NULL,
+                       "This connection was opened when no API key was needed. Open another with a key.");
+    code = owner_of(a, before.digest, STR(""), owner, err);
+    if (code == ERR_INVALID_KEY)
+        err_set(err, code, NULL, "The API key that this connection was opened with is no longer valid.");
+    return code;
 }
 
 /* --- limits ---------------------------------------------------------------------------------------------------- */

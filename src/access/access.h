@@ -29,6 +29,7 @@
 #define ACCESS_LIMIT_MAX       1000000000 /* of any limit */
 #define ACCESS_OWNERS_MAX      16384      /* whose buckets are kept; more than can have a key */
 #define ACCESS_MODELS_MAX      255        /* bytes of the names of a key's models */
+#define ACCESS_DIGEST_BYTES    32
 
 struct access;
 
@@ -41,7 +42,9 @@ struct access_owner {
     char id[ACCESS_OWNER_CHARS_MAX +
             1];                  /* the key's own, or 32 hex digits of its SHA-256; "local" without keys */
     struct access_limits limits; /* of the key that was shown, or the configuration's */
-    char models[ACCESS_MODELS_MAX + 1]; /* that this key may use, with commas between; empty: all */
+    char models[ACCESS_MODELS_MAX + 1];        /* that this key may use, with commas between; empty: all */
+    unsigned char digest[ACCESS_DIGEST_BYTES]; /* of the key that was shown: SHA-256 */
+    bool keyed;                                /* a key was needed, and digest is there */
 };
 /* The next name of such a list, which *rest begins as. False: there is no more. */
 bool access_model(struct str *rest, struct str *name);
@@ -59,6 +62,10 @@ void access_use_clock(struct access *a, int64_t (*now_ms)(void *ctx), void *ctx)
  * Errors: ERR_NO_KEY, ERR_INVALID_KEY ("Incorrect API key provided: sk-ab***yz." masked), ERR_STORE. */
 enum err_code access_check(struct access *a, struct str authorization, struct str api_key,
                            struct access_owner *owner, struct err *err);
+
+/* The same owner's next request on a connection that was let in before: its key may have been revoked since, or be needed
+ * now. owner is filled anew. Errors as of access_check. */
+enum err_code access_again(struct access *a, struct access_owner *owner, struct err *err);
 
 /* --- limits ------------------------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 
 #include "access/access.h"
 
-#define DIGEST_BYTES 32
+#define DIGEST_BYTES ACCESS_DIGEST_BYTES
 
 void key_digest(struct str key, unsigned char out[DIGEST_BYTES]); /* SHA-256 */
 void key_hex(char *out, const unsigned char *bytes, size_t n);    /* 2 n digits and a NUL */

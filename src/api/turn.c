@@ -590,7 +590,9 @@ void turn_run_lane(struct lane *lane, struct api *a, const struct access_owner *
     t->owner = *owner;
     t->doc = doc;
     lane_begins(lane, t);
-    enum err_code code = access_take(a->access, owner, limits_estimate(bytes), &t->place, &err);
+    enum err_code code = access_again(a->access, &t->owner, &err); /* the handshake may be an hour old */
+    if (!code)
+        code = access_take(a->access, &t->owner, limits_estimate(bytes), &t->place, &err);
     if (!code)
         code = run(t, &err);
     if (code)

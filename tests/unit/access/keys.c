@@ -263,6 +263,32 @@ static void the_first_key_closes_an_open_server(void **state)
     store_close(s);
 }
 
+/* What was let in once is asked again, without the key itself. */
+static void a_connection_goes_on_as_long_as_its_key(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    char secret[ACCESS_SECRET_CHARS + 1];
+    struct access *a = open_access(s, "127.0.0.1:1");
+    struct access_owner local, keyed;
+    struct access_key out;
+    assert_int_equal(ERR_OK, check(a, "", &local));
+    assert_int_equal(ERR_OK, access_again(a, &local, NULL));
+    assert_string_equal("local", local.id);
+    make(s, "first", "acme", secret);
+    clock_ms += ACCESS_KEY_LIFE_MS;
+    assert_int_equal(ERR_NO_KEY, access_again(a, &local, NULL)); /* it was opened when none was needed */
+    assert_int_equal(ERR_OK, check(a, secret, &keyed));
+    clock_ms += ACCESS_KEY_LIFE_MS;
+    assert_int_equal(ERR_OK, access_again(a, &keyed, NULL));
+    assert_string_equal("acme", keyed.id);
+    assert_int_equal(ERR_OK, access_key_revoke(s, STR("first"), &out, NULL));
+    clock_ms += ACCESS_KEY_LIFE_MS;
+    assert_int_equal(ERR_INVALID_KEY, access_again(a, &keyed, NULL));
+    access_close(a);
+    store_close(s);
+}
+
 static void revoking_is_exact(void **state)
 {
     (void)state;
@@ -377,6 +403,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(configured_keys_work_beside_them),
     cmocka_unit_test(a_revoked_key_stops_within_its_life),
     cmocka_unit_test(the_first_key_closes_an_open_server),
+    cmocka_unit_test(a_connection_goes_on_as_long_as_its_key),
     cmocka_unit_test(revoking_is_exact),
     cmocka_unit_test(a_body_of_the_future_is_refused),
     cmocka_unit_test(threads_check_at_once),

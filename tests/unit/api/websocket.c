@@ -165,6 +165,33 @@ static void owners_do_not_share(void **state)
     site_close(&s);
 }
 
+/* A connection may live an hour, and what is known of a revoked key two seconds. */
+static void a_revoked_key_makes_nothing_more(void **state)
+{
+    (void)state;
+    struct site s;
+    struct access_key key = { .name = "gone", .limits = { ACCESS_UNSET, ACCESS_UNSET, ACCESS_UNSET } };
+    char secret[ACCESS_SECRET_CHARS + 1], header[128];
+    site_open(&s, NULL, NULL);
+    assert_int_equal(ERR_OK, access_key_create(s.store, &key, secret, NULL));
+    snprintf(header, sizeof header, KEYED("%s"), secret);
+    int fd = open_socket(&s, header);
+    turn(fd, CREATE("\"input\":\"a\""), (char[80]){ 0 });
+    assert_int_equal(ERR_OK, access_key_revoke(s.store, STR("gone"), &key, NULL));
+    int status = 0;
+    for (int i = 0; i < TRIES_MAX && !status; i++) {
+        put(fd, CREATE("\"input\":\"a\",\"store\":false"));
+        json_t *m = get(fd);
+        status = (int)json_integer_value(json_object_get(m, "status"));
+        json_decref(m);
+        if (!status)
+            json_decref(get_type(fd, "response.completed"));
+    }
+    assert_int_equal(status, 401);
+    close(fd);
+    site_close(&s);
+}
+
 static void a_thought_is_opened_for_its_owner_alone(void **state)
 {
     (void)state;
@@ -414,3 +441,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_response_is_made_to_its_end),
 };
 TEST_GROUP(api_websocket, tests)
+    cmocka_unit_test(a_revoked_key_makes_nothing_more),
