@@ -6,6 +6,9 @@
  * (WATCH_BEHIND), it reads the store again. It ends with the job: behind the terminal event, or where a cancelled
  * response has none.
  *
+ * It is as fast as its client reads, and is not cut for being slow: what there is no room for is in the store. Reading there, it
+ * waits for its client; watching, it leaves the watch and reads there.
+ *
  * A client that leaves is heard on the loop thread, which only says so (the flag, job_unwatch); whoever has the stream at
  * that moment ends it. The stream itself is touched by one thread at a time: later's while it reads, the conductor's
  * while it watches. When the client leaves between the last look at the flag and the watch, job_unwatch comes before the
@@ -24,14 +27,21 @@
 
 #define PORTION_EVENTS 512
 #define PORTION_BYTES  (256 * KIB)
-#define LOOK_AGAIN_MS  50 /* at a job that runs at another node, or between being claimed and running */
-#define PAD_BYTES      8  /* random bytes behind an obfuscated delta, as twice as many digits */
+#define LOOK_AGAIN_MS  50  /* at a job that runs at another node, or between being claimed and running */
+#define UNREAD_BYTES   MIB /* that may wait for the client, where stream_bytes_max is not less */
+#define FRAME_BYTES    256 /* of a frame beside its event, a pad too */
+#define SLOW_MS                                                                                              \
+    5 /* until a client that has not read enough is looked at again; then twice as long each time */
+#define SLOW_MS_MAX 320
+#define PAD_BYTES   8 /* random bytes behind an obfuscated delta, as twice as many digits */
 
 struct stream {
     struct api *api;
     struct http_exchange *x;
     char *name;
-    int64_t next; /* number of the event it sends next */
+    int64_t next;    /* number of the event it sends next */
+    int64_t slow_ms; /* how long it has last waited for its client */
+    bool behind;     /* the watch, which it leaves */
     bool obfuscate;
     atomic_bool gone;
     atomic_int refs;
@@ -92,6 +102,19 @@ static void end(struct stream *s)
     unref(s);
 }
 
+static size_t unread_max(const struct stream *s)
+{
+    size_t max = (size_t)s->api->cfg->stream_bytes_max;
+    return max < UNREAD_BYTES ? max : UNREAD_BYTES;
+}
+
+/* For an event, or for the stream's end. An event of any size has room where nothing waits. */
+static bool has_room(const struct stream *s, size_t bytes)
+{
+    size_t unread = http_stream_unread(s->x);
+    return !unread || unread + bytes + FRAME_BYTES <= unread_max(s);
+}
+
 /* --- what comes ---------------------------------------------------------------------------------------------- */
 
 static void read_on(void *ctx);
@@ -100,15 +123,19 @@ static void read_on(void *ctx);
 static void watch_put(void *ctx, int64_t number, struct str json)
 {
     struct stream *s = ctx;
-    (void)number;                                 /* s->next, as the watch began there */
-    if (!atomic_load(&s->gone) && !send(s, json)) /* its first failure says that it is gone */
+    (void)number; /* s->next, as the watch began there */
+    if (s->behind || atomic_load(&s->gone))
+        return;
+    s->behind = !has_room(s, json.len);
+    if (s->behind || !send(s, json))
         job_unwatch(s->api->conductor, str_from(s->name), s);
 }
 
 static void watch_end(void *ctx, enum job_watch_end why)
 {
     struct stream *s = ctx;
-    if (why == WATCH_OVER || why == WATCH_STOPPED || atomic_load(&s->gone))
+    bool over = why == WATCH_OVER && !s->behind && has_room(s, 0);
+    if (over || why == WATCH_STOPPED || atomic_load(&s->gone))
         end(s);
     else
         later_run(s->api->later, why == WATCH_ABSENT ? LOOK_AGAIN_MS : 0, read_on, s);
@@ -124,8 +151,8 @@ static void client_gone(void *ctx)
 
 /* --- what is stored --------------------------------------------------------------------------------------------- */
 
-/* Sends a portion. *more: there may be others. */
-static enum err_code send_stored(struct stream *s, bool *more, struct err *err)
+/* Sends a portion, or what of it there is room for. *more: there may be others. */
+static enum err_code send_stored(struct stream *s, bool *more, bool *full, struct err *err)
 {
     struct str *events;
     size_t n = 0;
@@ -133,8 +160,10 @@ static enum err_code send_stored(struct stream *s, bool *more, struct err *err)
     enum err_code code = store_job_events(s->api->store, str_from(s->name), s->next, PORTION_EVENTS,
                                           PORTION_BYTES, &events, &n, &arena, err);
     bool reads = !atomic_load(&s->gone);
-    for (size_t i = 0; i < n && reads; i++)
-        reads = send(s, events[i]);
+    *full = false;
+    for (size_t i = 0; i < n && reads && !*full; i++)
+        if (!(*full = !has_room(s, events[i].len)))
+            reads = send(s, events[i]);
     *more = !code && n > 0 && reads;
     arena_free(&arena);
     return code;
@@ -167,6 +196,7 @@ static void fail(struct stream *s, const struct err *err)
 static void watch(struct stream *s)
 {
     atomic_fetch_add(&s->refs, 1);
+    s->behind = false;
     job_watch(s->api->conductor, str_from(s->name), s->next,
               (struct job_watcher){ .put = watch_put, .end = watch_end, .ctx = s });
     if (atomic_load(&s->gone))
@@ -174,16 +204,29 @@ static void watch(struct stream *s)
     unref(s);
 }
 
+static void wait_for_reader(struct stream *s, int64_t ms)
+{
+    s->slow_ms = ms < SLOW_MS_MAX ? ms : SLOW_MS_MAX;
+    later_run(s->api->later, s->slow_ms, read_on, s);
+}
+
 /* Later's thread. */
 static void read_on(void *ctx)
 {
     struct stream *s = ctx;
     struct err err = { 0 };
-    bool over, more = true;
+    bool over, more = true, full = false;
+    if (http_stream_unread(s->x) > unread_max(s) / 2) { /* one who does not read costs less and less */
+        wait_for_reader(s, 2 * s->slow_ms);
+        return;
+    }
     enum err_code code = is_over(s, &over, &err);
-    while (!code && more)
-        code = send_stored(s, &more, &err);
-    if (code && code != ERR_NOT_FOUND)
+    while (!code && more && !full)
+        code = send_stored(s, &more, &full, &err);
+    full |= !code && over && !has_room(s, 0);
+    if (!code && full && !atomic_load(&s->gone))
+        wait_for_reader(s, SLOW_MS);
+    else if (code && code != ERR_NOT_FOUND)
         fail(s, &err);
     else if (code || over || atomic_load(&s->gone))
         end(s);
@@ -194,7 +237,7 @@ static void read_on(void *ctx)
 void stream_response(struct api *a, struct http_exchange *x, struct str name, int64_t next, bool obfuscate)
 {
     struct stream *s = mem_zalloc(sizeof *s);
-    *s = (struct stream){ .api = a, .x = x, .next = next, .obfuscate = obfuscate };
+    *s = (struct stream){ .api = a, .x = x, .next = next, .slow_ms = SLOW_MS, .obfuscate = obfuscate };
     s->name = mem_strndup(name.ptr, name.len);
     atomic_init(&s->gone, false);
     atomic_init(&s->refs, 1);

@@ -275,6 +275,14 @@ bool http_stream_write(struct http_exchange *x, struct str frame)
     return taken;
 }
 
+size_t http_stream_unread(struct http_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    size_t unread = x->gone ? 0 : x->out.len - x->out_at;
+    pthread_mutex_unlock(&x->lock);
+    return unread;
+}
+
 void http_stream_end(struct http_exchange *x)
 {
     pthread_mutex_lock(&x->lock);

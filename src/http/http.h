@@ -93,6 +93,7 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, s
  * ": ping\n\n" is sent. Writes are gathered by the loop and each frame leaves in one piece. */
 void http_stream_begin(struct http_exchange *x);
 bool http_stream_write(struct http_exchange *x, struct str frame); /* copies; false: nobody reads any more */
+size_t http_stream_unread(struct http_exchange *x); /* bytes that wait for the client to read; 0 once it has left */
 void http_stream_end(struct http_exchange *x);
 
 /* --- WebSocket (RFC 6455) ------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@ first one runs, 200 once it has ended. No test waits for a span of time: what is
 deadline that only a broken server meets.
 """
 import json
+import re
 import select
 import socket
 import time
@@ -316,6 +317,35 @@ def a_cut_stream_is_picked_up_again(server):
     again.close()
     _expect(_json(server, "GET", f"/v1/responses/{runs}"), 200, status="completed")
     return None if b"event: response.completed" in seen else f"its end: {seen[-300:]!r}"
+
+
+def _slow_stream(server, request, body=b""):
+    """None, or what is wrong with the stream that a reader with little room gets."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(DEADLINE_S)
+    s.connect(("127.0.0.1", server.port))
+    s.sendall(f"{request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n"
+              f"content-length: {len(body)}\r\n\r\n".encode() + body)
+    seen = _rest(s)
+    numbers = [int(n) for n in re.findall(rb'"sequence_number":(\d+),', seen)]
+    if numbers != list(range(len(numbers))) or len(numbers) < 20000 or b"data: [DONE]\n\n" not in seen[-40:]:
+        return f"{len(seen)} bytes, {len(numbers)} events: {seen[-300:]!r}"
+    return None
+
+
+def a_stored_stream_waits_for_its_reader(server):
+    name = _background(server, "/count 20000")
+    deadline = time.monotonic() + DEADLINE_S
+    while _expect(_json(server, "GET", f"/v1/responses/{name}"), 200)["status"] in ("queued", "in_progress"):
+        if time.monotonic() > deadline:
+            return "it still runs"
+    return _slow_stream(server, f"GET /v1/responses/{name}?stream=true")
+
+
+def a_live_stream_falls_back_to_what_is_stored(server):
+    body = {"model": "o3", "input": "/count 20000", "background": True, "stream": True, "reasoning": {"effort": "none"}}
+    return _slow_stream(server, "POST /v1/responses", json.dumps(body).encode())
 
 
 def a_synchronous_response_that_runs_is_not_deleted(server):
