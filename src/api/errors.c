@@ -18,6 +18,16 @@ void put_error_fields(struct json_writer *w, const struct err *err, bool with_ty
     jw_key_cstring(w, "code", err_api_code(err->code));
 }
 
+void put_error_event(struct json_writer *w, const struct err *err)
+{
+    jw_key_int(w, "status", err_status(err->code));
+    put_error_fields(w, err, false);
+    jw_key(w, "error");
+    jw_begin_object(w);
+    put_error_fields(w, err, true);
+    jw_end_object(w);
+}
+
 void api_error_body(struct buf *body, const struct err *err)
 {
     struct json_writer w = { .out = body };

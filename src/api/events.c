@@ -128,16 +128,9 @@ static void put_call_done(struct json_writer *w, const struct event_in *in)
     jw_key_string(w, in->item->custom ? "input" : "arguments", in->ev->text);
 }
 
-/* Two readings of "error" in one object: members beside the type, and an error object. The status is what a WebSocket's errors
- * have. */
 static void put_error(struct json_writer *w, const struct event_in *in)
 {
-    jw_key_int(w, "status", err_status(in->job->err.code));
-    put_error_fields(w, &in->job->err, false);
-    jw_key(w, "error");
-    jw_begin_object(w);
-    put_error_fields(w, &in->job->err, true);
-    jw_end_object(w);
+    put_error_event(w, &in->job->err);
 }
 
 /* The rows stand in the order in which a stream shows them. Kinds without a row (raw thinking, the end of a choice) are

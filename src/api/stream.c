@@ -181,13 +181,20 @@ static enum err_code is_over(struct stream *s, bool *over, struct err *err)
     return code;
 }
 
+/* The error is the stream's, not the response's, so it has the last event's number: behind that the next one is still to be
+ * read. */
 static void fail(struct stream *s, const struct err *err)
 {
-    struct buf body = { 0 }, frame = { 0 };
-    api_error_body(&body, err);
-    sse_frame(&frame, "error", buf_str(&body));
+    struct buf json = { 0 }, frame = { 0 };
+    struct json_writer w = { .out = &json };
+    jw_begin_object(&w);
+    jw_key_cstring(&w, "type", "error");
+    jw_key_int(&w, "sequence_number", s->next > 0 ? s->next - 1 : 0);
+    put_error_event(&w, err);
+    jw_end_object(&w);
+    sse_frame(&frame, "error", buf_str(&json));
     http_stream_write(s->x, buf_str(&frame));
-    buf_free(&body);
+    buf_free(&json);
     buf_free(&frame);
     end(s);
 }

@@ -375,7 +375,7 @@ static void job_put(void *ctx, const struct job_event *ev, const struct job_view
 static void watch_put(void *ctx, int64_t number, struct str json)
 {
     struct turn *t = ctx;
-    (void)number;
+    t->shown = number + 1;
     if (t->lane) {
         lane_event(t->lane, json);
         return;
@@ -453,11 +453,30 @@ static void job_done(void *ctx, const struct job_view *job)
         answer(t, &err);
 }
 
+/* To a client that has seen events already it looks like a response that failed at its end. */
+static void show_failure(struct turn *t, const struct job_view *job, const struct err *err)
+{
+    static const enum job_event_kind kinds[] = { JOB_EV_ERROR, JOB_EV_ENDED };
+    struct job_view failed = *job;
+    failed.status = JOB_FAILED;
+    failed.err = *err;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct buf json = { 0 };
+        const struct job_event ev = { .kind = kinds[i], .number = (uint64_t)t->shown };
+        t->kind->encode(t, &ev, &failed, &json);
+        watch_put(t, t->shown, buf_str(&json));
+        buf_free(&json);
+    }
+}
+
 static void job_unstored(void *ctx, const struct job_view *job, const struct err *err)
 {
     struct turn *t = ctx;
+    const struct err shown = { 0 };
     access_give(t->api->access, &t->place, job->input_tokens + job->output_tokens);
-    answer(t, err);
+    if (t->shown)
+        show_failure(t, job, err);
+    answer(t, t->shown ? &shown : err);
 }
 
 struct job_sink turn_sink(struct turn *t)

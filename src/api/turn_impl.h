@@ -158,6 +158,7 @@ struct turn {
     char id[ID_SIZE];
     int64_t created_s, created_ms;
     bool began;         /* the stream was begun: there is no way back to a plain reply */
+    int64_t shown;      /* numbered events that its client was sent; the conductor's thread */
     struct buf frame;   /* of the event being written; the conductor's thread */
     struct buf request; /* what the store keeps of the request, until the row is written */
     struct buf final;   /* the response as it was stored */

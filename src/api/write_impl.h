@@ -14,6 +14,9 @@ void reply_error(struct http_exchange *x, const struct err *err);
 void reply_json(struct http_exchange *x, int status, const struct buf *body);
 /* message, type, param, code; without the type where the object has one of its own. */
 void put_error_fields(struct json_writer *w, const struct err *err, bool with_type);
+/* What an "error" event has behind its number: two readings of it in one object, members beside the type and an error object.
+ * The status is what a WebSocket's errors have. */
+void put_error_event(struct json_writer *w, const struct err *err);
 
 /* "Unsupported value: 'x' is not supported ...": the API knows it, this server cannot do it. why may be NULL. */
 enum err_code refuse_unsupported(struct err *err, const char *param, const char *got, const char *why);

@@ -1,5 +1,6 @@
 /*
- * arriving.c - while the store cannot write: a response that streams and has no row yet, and one that cannot be ended.
+ * arriving.c - while the store cannot write: a response that streams and has no row yet, and one that cannot be ended; and
+ * where it cannot read.
  *
  * What holds the store up is another connection's lock on its database, which SQLite waits for.
  */
@@ -149,10 +150,56 @@ static void an_orphan_is_ended_when_the_store_can_be_written_again(void **state)
     arena_free(&arena);
 }
 
+/* What was shown cannot be kept: the stream ends as one that failed. */
+static void a_stream_that_cannot_be_stored_fails(void **state)
+{
+    struct buf seen = { 0 };
+    (void)state;
+    sqlite3 *db = lock_store();
+    int stream = site_send(&site, "POST", "/v1/responses", NULL,
+                           "{\"model\":\"o3\",\"input\":\"hi\",\"stream\":true}");
+    read_until(stream, "[DONE]", &seen);
+    unlock_store(db);
+    static const char *const ends[] = { "event: error\ndata: {\"type\":\"error\",\"sequence_number\":10,",
+                                        "event: response.failed\ndata: {\"type\":\"response.failed\"," };
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        if (str_find(buf_str(&seen), str_from(ends[i])) == SIZE_MAX)
+            fail_msg("no %s in: %.*s", ends[i], STR_ARG(buf_str(&seen)));
+    assert_int_equal(str_find(buf_str(&seen), STR("response.completed")), SIZE_MAX);
+    close(stream);
+    buf_free(&seen);
+}
+
+/* An event as any other: its name is its type, and it has a number. */
+static void a_stream_that_cannot_be_read_says_so(void **state)
+{
+    static const char *const events[] = { "{\"type\":\"response.created\",\"sequence_number\":0}", NULL };
+    (void)state;
+    put_row(site.store,
+            &(struct row){ .id = "resp_lost",
+                           .status = STORE_COMPLETED,
+                           .created_ms = clock_wall_ms(), /* young: the sweep at the start leaves it */
+                           .response = "{}",
+                           .events = events });
+    sqlite3 *db = lock_store();
+    assert_int_equal(
+        sqlite3_exec(db, "ALTER TABLE events RENAME COLUMN lines TO elsewhere; COMMIT", NULL, NULL, NULL),
+        SQLITE_OK);
+    unlock_store(db);
+    struct site_reply r = site_ask(&site, "GET", "/v1/responses/resp_lost?stream=true", NULL, NULL);
+    assert_int_equal(r.status, 200);
+    if (str_find(buf_str(&r.body), STR("event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,"
+                                       "\"status\":500,")) == SIZE_MAX)
+        fail_msg("%.*s", STR_ARG(buf_str(&r.body)));
+    site_reply_free(&r);
+}
+
 #define ON_DISK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 static const struct CMUnitTest tests[] = {
     ON_DISK(a_response_is_found_once_its_stream_began),
     ON_DISK(an_id_of_nobody_is_not_waited_for),
+    ON_DISK(a_stream_that_cannot_be_stored_fails),
+    ON_DISK(a_stream_that_cannot_be_read_says_so),
     ON_DISK(an_orphan_is_ended_when_the_store_can_be_written_again),
 };
 TEST_GROUP(api_arriving, tests)
