@@ -236,8 +236,10 @@ void exchange_facts(const struct http_exchange *x, struct reply_facts *facts)
     facts->complete_ns = x->complete_ns;
     facts->target = x->head.target;
     facts->client_id = head_field(&x->head, "X-Client-Request-Id");
-    for (size_t i = 0; i < x->n_fields; i++)
+    for (size_t i = 0; i < x->n_fields; i++) {
+        facts->own_repeat |= str_eq_nocase(x->fields[i].name, STR("x-should-retry"));
         facts->own_retry |= str_eq_nocase(str_slice(x->fields[i].name, 0, 11), STR("retry-after"));
+    }
 }
 
 void http_stream_begin(struct http_exchange *x)

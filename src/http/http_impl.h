@@ -104,6 +104,7 @@ struct reply_facts {
     int64_t complete_ns; /* when the request was complete; 0: it is not */
     int status;
     bool own_retry;       /* the application said when to try again */
+    bool own_repeat;      /* and whether to */
     struct str target;    /* as received, or empty when unknown */
     struct str client_id; /* X-Client-Request-Id as received, or empty */
 };

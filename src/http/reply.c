@@ -82,6 +82,13 @@ static bool make_retry_ms(const struct reply_facts *f, char out[VALUE_MAX])
     return f->status == 503 && !f->own_retry;
 }
 
+/* Clients repeat a 409 by themselves, at once: what is in no state for it now will hardly be a second later. */
+static bool make_repeat(const struct reply_facts *f, char out[VALUE_MAX])
+{
+    snprintf(out, VALUE_MAX, "false");
+    return f->status == 409 && !f->own_repeat;
+}
+
 static const struct {
     const char *name;
     const char *value; /* or NULL: made */
@@ -97,6 +104,7 @@ static const struct {
     { "x-ms-region", NULL, make_azure_region },
     { "retry-after", NULL, make_retry_s },
     { "retry-after-ms", NULL, make_retry_ms },
+    { "x-should-retry", NULL, make_repeat },
 };
 
 void reply_fields(const struct reply_facts *facts,

@@ -201,6 +201,27 @@ static void the_application_knows_better_when_to_retry(void **state)
     world_end(w);
 }
 
+static void a_conflict_is_not_repeated_unless_the_application_says_so(void **state)
+{
+    (void)state;
+    struct world *w = world_start(NULL);
+    for (int own = 0; own < 2; own++) {
+        struct peer p;
+        peer_open(&p, world_url(w));
+        peer_send(&p, GET("/hold"));
+        struct http_exchange *x = world_take(w);
+        if (own)
+            http_set_header(x, "x-should-retry", "true");
+        http_reply(x, 409, "text/plain", STR("not now"));
+        struct peer_reply *r = peer_read(&p);
+        assert_string_equal(peer_header(r, "x-should-retry"), own ? "true" : "false");
+        assert_int_equal(count_lines(r->head.ptr, "\r\nx-should-retry"), 1);
+        peer_reply_free(r);
+        peer_close(&p);
+    }
+    world_end(w);
+}
+
 static void routes_methods(void **state)
 {
     (void)state;
@@ -570,6 +591,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(azure_paths_carry_azure_fields),
     cmocka_unit_test(fields_are_exposed),
     cmocka_unit_test(the_application_knows_better_when_to_retry),
+    cmocka_unit_test(a_conflict_is_not_repeated_unless_the_application_says_so),
     cmocka_unit_test(routes_methods),
     cmocka_unit_test(decodes_paths_and_queries),
     cmocka_unit_test(head_and_preflight_have_no_body),
