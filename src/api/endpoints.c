@@ -222,6 +222,8 @@ static enum err_code admit(struct call *c, const struct endpoint *ep, const stru
         return ERR_OK;
     enum err_code code = access_check(c->api->access, http_header(c->x, "authorization"),
                                       http_header(c->x, "api-key"), &c->owner, err);
+    if (!code)
+        http_set_header(c->x, "openai-organization", c->owner.id);
     if ((ep->flags & EP_LIST) && c->api->cfg->models_without_key)
         code = ERR_OK; /* a key that is shown still says which models it may use */
     if (!code && (ep->flags & EP_THINK))
