@@ -318,10 +318,17 @@ static enum err_code read_message(json_t **doc, struct str text, struct err *err
     enum err_code code = json_read(doc, text, err);
     if (code)
         return code;
-    struct str type = json_str(json_object_get(*doc, "type")); /* of the document */
-    if (str_is(type, "response.create"))
+    const json_t *type = json_object_get(*doc, "type");
+    if (str_is(json_str(type), "response.create"))
         return ERR_OK;
-    code = type.len ? field_value_error(err, "type", type, known) : field_missing_error(err, "type");
+    if (!json_is_object(*doc))
+        code = field_type_error(err, "", "an object", *doc);
+    else if (!type || json_is_null(type))
+        code = field_missing_error(err, "type");
+    else if (!json_is_string(type))
+        code = field_type_error(err, "type", "a string", type);
+    else
+        code = field_value_error(err, "type", json_str(type), known);
     json_decref(*doc);
     *doc = NULL;
     return code;
@@ -395,6 +402,7 @@ void responses_socket(const struct call *c)
 {
     struct err err;
     if (!http_wants_socket(c->x)) {
+        http_set_header(c->x, "Allow", "POST");
         err_set(&err, ERR_METHOD, NULL,
                 "GET /v1/responses is for WebSocket connections (Upgrade: websocket); a response is created "
                 "with POST, "

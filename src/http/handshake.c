@@ -76,5 +76,5 @@ void handshake_accept(struct str key, char accept[HTTP_ACCEPT_SIZE])
 
 bool http_wants_socket(const struct http_exchange *x)
 {
-    return handshake_check(&x->head, NULL) == ERR_OK;
+    return has_token(&x->head, "Upgrade", "websocket");
 }

@@ -110,7 +110,7 @@ struct http_socket_events {
                    struct http_socket *s); /* on a worker, after the last message: s goes when it returns */
     void *ctx;
 };
-bool http_wants_socket(const struct http_exchange *x); /* a well-formed handshake of version 13 */
+bool http_wants_socket(const struct http_exchange *x); /* http_upgrade is to answer it */
 /* Answers x, which is gone for the caller, with 101; events may come at once, on other workers, and even `closed` may have
  * returned before this does: what uses the socket asks ctx whether it is still there. NULL: x was not a handshake or the
  * server stops, and x was answered with 400 or 503. */
