@@ -59,6 +59,13 @@ static void on_text(void *ctx, struct buf *text)
     frames_text(c->frames, buf_str(text));
 }
 
+static void on_refused(void *ctx, enum err_code code, const char *reason)
+{
+    struct client *c = ctx;
+    (void)code;
+    frames_text(c->frames, str_from(reason));
+}
+
 /* Takes one frame off *s; false when it is not whole. */
 static bool take_frame(struct str *s, int *opcode, struct str *body)
 {
@@ -108,7 +115,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     struct client c = { .rest = { (const char *)data + 1, size - 1 }, .step = 1 + data[0] % 16 * 40 };
-    struct frames_io io = { do_recv, do_send, on_text, &c };
+    struct frames_io io = {
+        .recv = do_recv, .send = do_send, .text = on_text, .ctx = &c, .refused = on_refused
+    };
     c.frames = frames_open(MESSAGE_MAX, &io);
     bool reads = true, writes = true;
     while (reads && writes && !frames_over(c.frames)) {

@@ -11,10 +11,10 @@
  *
  * A connection lives socket_life_ms. Then it hears so and is closed, one that has a response made when that has ended; what
  * waits behind it is not begun. The open connections stand in a list, oldest first, and one call of later's, put off until
- * the oldest is due, looks after all of them.
+ * the oldest is due, looks after all of them. When the server stops the life of all is over.
  *
- * Threads: messages and the close come from http's workers, one after the other; answers from the conductor's and the store's
- * thread. The lock guards all of a lane, and that nobody sends to a socket that is closed. What follows an answer, and the end
+ * Threads: messages and the close come from http's workers, one after the other; the stop from the loop, which hands it to
+ * later's at once; answers from the conductor's and the store's thread. The lock guards all of a lane, and that nobody sends to a socket that is closed. What follows an answer, and the end
  * of a connection's life, runs on later's thread, since decoding may wait for the disk.
  * Locks: the list's, then a lane's.
  * What is remembered is the lane's own, shared with no turn: a JSON value belongs to one thread at a time.
@@ -32,6 +32,7 @@
 
 #define WAITING_MAX 64   /* messages that wait behind the response that is made */
 #define LIFE_CLOSE  1000 /* normal closure: the error event said why */
+#define STOP_CLOSE  1001 /* going away */
 
 struct waiting_message {
     json_t *doc;
@@ -57,6 +58,7 @@ struct lane {
     struct http_socket *socket; /* NULL: closed */
     bool busy;                  /* a message is worked on */
     bool expired;               /* its life is over: what is made ends, and nothing begins */
+    bool stops;                 /* since the server stops, not since it is old */
     struct turn *turn;          /* what of it can be cancelled */
     struct waiting_message *waiting;
     size_t n_waiting;
@@ -99,11 +101,9 @@ static const char *error_code(enum err_code code)
     return name ? name : err_status(code) == 404 ? "not_found" : "invalid_request";
 }
 
-/* With the lock. */
-static void send_error(struct lane *l, const struct err *err)
+static void put_envelope(struct buf *json, const struct err *err)
 {
-    struct buf json = { 0 };
-    struct json_writer w = { .out = &json };
+    struct json_writer w = { .out = json };
     jw_begin_object(&w);
     jw_key_cstring(&w, "type", "error");
     jw_key_int(&w, "status", err_status(err->code));
@@ -115,6 +115,13 @@ static void send_error(struct lane *l, const struct err *err)
     jw_key_cstring(&w, "code", error_code(err->code));
     jw_end_object(&w);
     jw_end_object(&w);
+}
+
+/* With the lock. */
+static void send_error(struct lane *l, const struct err *err)
+{
+    struct buf json = { 0 };
+    put_envelope(&json, err);
     send(l, buf_str(&json));
     buf_free(&json);
 }
@@ -166,6 +173,8 @@ static void forget_what_failed(struct lane *l, const json_t *doc)
 
 static enum err_code life_is_over(const struct lane *l, struct err *err)
 {
+    if (l->stops)
+        return err_set(err, ERR_BUSY, NULL, "The server is stopping; try again shortly.");
     return err_set(err, ERR_CONNECTION_LIMIT, NULL,
                    "This connection has been open for %" PRId64
                    " seconds, which is all that one may. Open another.",
@@ -176,16 +185,20 @@ static enum err_code life_is_over(const struct lane *l, struct err *err)
 static void end_life(struct lane *l)
 {
     struct err err;
-    life_is_over(l, &err);
-    send_error(l, &err);
+    if (!l->stops) {
+        life_is_over(l, &err);
+        send_error(l, &err);
+    }
     if (l->socket)
-        http_socket_close(l->socket, LIFE_CLOSE, "its time is over");
+        http_socket_close(l->socket, l->stops ? STOP_CLOSE : LIFE_CLOSE,
+                          l->stops ? "The server is stopping." : "its time is over");
 }
 
-static void expire(struct lane *l)
+static void expire(struct lane *l, bool stops)
 {
     pthread_mutex_lock(&l->lock);
     l->expired = true;
+    l->stops = stops;
     if (!l->busy)
         end_life(l);
     pthread_mutex_unlock(&l->lock);
@@ -208,12 +221,29 @@ static void sweep(void *ctx)
         if (in_ms > 0)
             break;
         remove_lane(all, l);
-        expire(l);
+        expire(l, false);
     }
     bool again = all->armed = all->open != NULL;
     pthread_mutex_unlock(&all->lock);
     if (again)
         later_run(all->api->later, in_ms, sweep, all);
+}
+
+static void stop_all(void *ctx)
+{
+    struct lanes *all = ctx;
+    pthread_mutex_lock(&all->lock);
+    for (struct lane *l; (l = all->open);) {
+        remove_lane(all, l);
+        expire(l, true);
+    }
+    pthread_mutex_unlock(&all->lock);
+}
+
+static void on_stopping(void *ctx)
+{
+    const struct lane *l = ctx;
+    later_run(l->api->later, 0, stop_all, l->api->lanes);
 }
 
 static void enlist(struct lane *l)
@@ -377,6 +407,12 @@ static void on_message(void *ctx, struct http_socket *s, struct str text)
         json_decref(doc);
 }
 
+static void on_refused(void *ctx, struct buf *text, const struct err *err)
+{
+    (void)ctx;
+    put_envelope(text, err);
+}
+
 static void on_closed(void *ctx, struct http_socket *s)
 {
     struct lane *l = ctx;
@@ -415,7 +451,9 @@ void responses_socket(const struct call *c)
     l->owner = c->owner;
     l->refs = 2; /* the socket's, and this call's */
     pthread_mutex_init(&l->lock, NULL);
-    const struct http_socket_events events = { .message = on_message, .closed = on_closed, .ctx = l };
+    const struct http_socket_events events = {
+        .message = on_message, .closed = on_closed, .refused = on_refused, .stopping = on_stopping, .ctx = l
+    };
     enlist(l); /* before there is a `closed`, which takes it out again */
     /* The lock is held, so that the first message finds the socket where it looks for it. */
     pthread_mutex_lock(&l->lock);

@@ -96,6 +96,15 @@ static void refuse(struct frames *f, int code, const char *reason)
     wslay_event_shutdown_read(f->ctx);
 }
 
+/* The same, with a text that says so. It is sent at once, as far as the connection takes it: a close frame would overtake it. */
+static void refuse_message(struct frames *f, int code, enum err_code why, const char *reason)
+{
+    if (f->io.refused)
+        f->io.refused(f->io.ctx, why, reason);
+    (void)wslay_event_send(f->ctx);
+    refuse(f, code, reason);
+}
+
 static void on_frame(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *frame,
                      void *cls)
 {
@@ -105,10 +114,12 @@ static void on_frame(wslay_event_context_ptr ctx, const struct wslay_event_on_fr
     if (frame->opcode == WSLAY_CONNECTION_CLOSE && frame->payload_length == 1)
         refuse(f, WSLAY_CODE_PROTOCOL_ERROR, "Half a code."); /* libwslay takes it for none */
     else if (frame->opcode == WSLAY_BINARY_FRAME)
-        refuse(f, WSLAY_CODE_UNSUPPORTED_DATA, "This endpoint takes text messages only.");
+        refuse_message(f, WSLAY_CODE_UNSUPPORTED_DATA, ERR_BAD_REQUEST,
+                       "This endpoint takes text messages only.");
     else if (!wslay_is_ctrl_frame(frame->opcode) &&
              frame->payload_length > f->message_max - f->text.len) /* never more than the bound is stored */
-        refuse(f, WSLAY_CODE_MESSAGE_TOO_BIG, "The message is larger than this endpoint takes.");
+        refuse_message(f, WSLAY_CODE_MESSAGE_TOO_BIG, ERR_TOO_LARGE,
+                       "The message is larger than this endpoint takes.");
 }
 
 static bool refused(const struct frames *f)

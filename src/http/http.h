@@ -93,7 +93,8 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, s
  * ": ping\n\n" is sent. Writes are gathered by the loop and each frame leaves in one piece. */
 void http_stream_begin(struct http_exchange *x);
 bool http_stream_write(struct http_exchange *x, struct str frame); /* copies; false: nobody reads any more */
-size_t http_stream_unread(struct http_exchange *x); /* bytes that wait for the client to read; 0 once it has left */
+size_t http_stream_unread(
+    struct http_exchange *x); /* bytes that wait for the client to read; 0 once it has left */
 void http_stream_end(struct http_exchange *x);
 
 /* --- WebSocket (RFC 6455) ------------------------------------------------------------------------- */
@@ -108,6 +109,11 @@ struct http_socket_events {
                     struct str text); /* on a worker; text until it returns */
     void (*closed)(void *ctx,
                    struct http_socket *s); /* on a worker, after the last message: s goes when it returns */
+    void (*refused)(void *ctx, struct buf *text, const struct err *err); /* on the loop: a message that is too
+                                              large or not text ends the connection; what is sent before. NULL: nothing */
+    void (*stopping)(void *ctx); /* on the loop, where it may post and no more: the server stops. Who has it
+                                              closes the socket by itself when what it works on is done, or the stop's
+                                              timeout cuts it. NULL: it is closed at once */
     void *ctx;
 };
 bool http_wants_socket(const struct http_exchange *x); /* http_upgrade is to answer it */

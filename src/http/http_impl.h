@@ -334,6 +334,8 @@ struct frames_io {
     ssize_t (*send)(void *ctx, const void *bytes, size_t len, bool more);
     void (*text)(void *ctx, struct buf *text); /* a complete message; takes the bytes or leaves them */
     void *ctx;
+    /* A message is not taken, and the connection will be closed: may queue a last text. NULL is fine. */
+    void (*refused)(void *ctx, enum err_code code, const char *reason);
 };
 
 struct frames *frames_open(size_t message_max, const struct frames_io *io);

@@ -9,7 +9,7 @@
  *         message may have, the socket is not read (a few more may come from what the library had read ahead, less than
  *         4 KiB of frames): the client feels it as a full pipe, and nothing is dropped.
  *   out   from any thread into `pending`; a note, and the loop frames and sends them.
- *   end   by a close handshake, a refusal, silence, a reader too slow, or the stop. Whatever ended it, texts that came
+ *   end   by a close handshake, a refusal, silence, a reader too slow, or the stop (which asks its user first). Whatever ended it, texts that came
  *         before are still handed out (not after http_socket_close or the stop), then `closed`; the loop frees the socket
  *         when that has returned.
  *
@@ -200,6 +200,19 @@ static void on_text(void *ctx, struct buf *text)
     s->queue_bytes += m->text.len;
 }
 
+static void on_refused(void *ctx, enum err_code code, const char *reason)
+{
+    const struct http_socket *s = ctx;
+    struct buf text = { 0 };
+    struct err err;
+    if (!s->events.refused)
+        return;
+    err_set(&err, code, NULL, "%s", reason);
+    s->events.refused(s->events.ctx, &text, &err);
+    frames_text(s->frames, buf_str(&text));
+    buf_free(&text);
+}
+
 static void drop_queue(struct http_socket *s)
 {
     s->dropping = true;
@@ -383,7 +396,9 @@ void socket_begin(struct http_socket *s)
 
 void socket_attach(struct http_socket *s, struct conn *c, struct str early)
 {
-    struct frames_io io = { on_recv, on_send, on_text, s };
+    struct frames_io io = {
+        .recv = on_recv, .send = on_send, .text = on_text, .ctx = s, .refused = on_refused
+    };
     int one = 1;
     assert(s->state == SOCKET_WAITING);
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -437,7 +452,10 @@ void socket_woken(struct http_socket *s)
 
 void socket_stop(struct http_socket *s)
 {
-    http_socket_close(s, CODE_AWAY, "The server is stopping.");
+    if (s->events.stopping)
+        s->events.stopping(s->events.ctx);
+    else
+        http_socket_close(s, CODE_AWAY, "The server is stopping.");
 }
 
 void socket_cut(struct http_socket *s)

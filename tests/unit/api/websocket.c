@@ -429,8 +429,55 @@ static void a_response_is_made_to_its_end(void **state)
     assert_true(held);
 }
 
+/* What ends the connection is told like any other error first. */
+static void what_is_not_taken_is_told(void **state)
+{
+    (void)state;
+    static const char *const options[] = { "--body-bytes-max", "1KiB", NULL };
+    struct site s;
+    char large[2000];
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    site_open(&s, options, NULL);
+    int fd = open_socket(&s, "");
+    put(fd, large);
+    expect_error(fd, 413, "invalid_request");
+    assert_null(get(fd));
+    close(fd);
+    fd = open_socket(&s, "");
+    send_all(fd, "\x82\x80\0\0\0\0", 6); /* bytes, none of them, masked */
+    expect_error(fd, 400, "invalid_request");
+    assert_null(get(fd));
+    close(fd);
+    site_close(&s);
+}
+
+/* What is made when the server stops is made to its end, as over HTTP. Where that was sooner than the stop, what waited has begun. */
+static void a_stop_waits_for_the_response(void **state)
+{
+    (void)state;
+    struct site s;
+    json_t *m;
+    int began, completed = 0;
+    site_open(&s, NULL, NULL);
+    int busy = open_socket(&s, ""), idle = open_socket(&s, "");
+    put(busy, CREATE("\"input\":\"/count 3000\",\"reasoning\":{\"effort\":\"none\"}"));
+    put(busy, CREATE("\"input\":\"a\""));
+    json_decref(get_type(busy, "response.created"));
+    http_stop(s.server);
+    assert_null(get(idle));
+    for (began = 1; (m = get(busy)); json_decref(m)) {
+        began += strcmp(str_at(m, "type"), "response.created") == 0;
+        completed += strcmp(str_at(m, "type"), "response.completed") == 0;
+    }
+    assert_int_equal(completed, began);
+    close(busy), close(idle);
+    site_close(&s);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(owners_do_not_share),
+    cmocka_unit_test(a_revoked_key_makes_nothing_more),
     cmocka_unit_test(a_thought_is_opened_for_its_owner_alone),
     cmocka_unit_test(what_waits_is_bounded),
     cmocka_unit_test(closing_cancels),
@@ -439,6 +486,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(items_that_set_and_compact_go_on),
     cmocka_unit_test(an_idle_connection_ends),
     cmocka_unit_test(a_response_is_made_to_its_end),
+    cmocka_unit_test(what_is_not_taken_is_told),
+    cmocka_unit_test(a_stop_waits_for_the_response),
 };
 TEST_GROUP(api_websocket, tests)
-    cmocka_unit_test(a_revoked_key_makes_nothing_more),

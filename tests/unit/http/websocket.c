@@ -66,7 +66,7 @@ static void on_closed(void *ctx, struct http_socket *s)
 
 static void do_socket(struct http_exchange *x, const struct http_route *route, void *app)
 {
-    struct http_socket_events events = { on_message, on_closed, app };
+    struct http_socket_events events = { .message = on_message, .closed = on_closed, .ctx = app };
     if (route->flags)
         wait_until_open(app);
     bool wants = http_wants_socket(x); /* well-formed or not */
