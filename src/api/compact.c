@@ -459,6 +459,7 @@ static const struct field compact_rows[] = {
     { FIELD_ROW(STRING, compact_body, prompt_cache_key), .max = LABEL_CHARS_MAX },
     { FIELD_ROW(ENUM, compact_body, prompt_cache_retention), .values = retentions },
     { FIELD_ROW(ENUM, compact_body, service_tier), .values = service_tiers },
+    FIELD_DROP("prompt_cache_options"),
 };
 const struct field_table compact_tables[] = {
     { "compact", compact_rows, ARRAY_LEN(compact_rows) },
@@ -499,12 +500,13 @@ static enum err_code add_input(struct sorted *s, const json_t *input, struct err
 static enum err_code gather(struct sorted *s, const struct call *c, const struct compact_body *b,
                             struct err *err)
 {
-    if (!b->input.set && !b->previous_response_id.set)
+    s->turn->previous = b->previous_response_id.value;
+    if (!b->input.set && !s->turn->previous.len)
         return field_missing_error(err, "input");
     enum err_code code = turn_set_model(s->turn, b->model.value, false, err);
     json_t *chain = json_array(), *opened = NULL;
-    if (!code && b->previous_response_id.set)
-        code = history_items(c->api, &c->owner, b->previous_response_id.value, chain, &s->turn->arena, err);
+    if (!code && s->turn->previous.len)
+        code = history_items(c->api, &c->owner, s->turn->previous, chain, &s->turn->arena, err);
     if (!code)
         code =
             compaction_expand(&opened, c->api, str_from(c->owner.id), chain, INT64_MAX, &s->turn->arena, err);
@@ -535,7 +537,7 @@ static void put_usage(struct json_writer *w, int64_t input)
     jw_key(w, "usage");
     jw_begin_object(w);
     jw_key_int(w, "input_tokens", input);
-    jw_key_raw(w, "input_tokens_details", STR("{\"cached_tokens\":0}"));
+    jw_key_raw(w, "input_tokens_details", STR("{\"cached_tokens\":0,\"cache_write_tokens\":0}"));
     jw_key_int(w, "output_tokens", 0);
     jw_key_raw(w, "output_tokens_details", STR("{\"reasoning_tokens\":0}"));
     jw_key_int(w, "total_tokens", input);

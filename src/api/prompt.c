@@ -11,6 +11,8 @@
  */
 #include "api/api_impl.h"
 
+#include <string.h>
+
 struct prompt_body {
     struct field_string id, version;
     struct field_json variables;
@@ -171,10 +173,11 @@ static json_t *filled_input(struct filling *f)
 
 /* --- the request ---------------------------------------------------------------------------------------- */
 
+/* An empty array of items says as little as none. */
 static bool lacks(const json_t *body, const char *name)
 {
     const json_t *v = json_object_get(body, name);
-    return !v || json_is_null(v);
+    return !v || json_is_null(v) || (strcmp(name, "input") == 0 && json_is_array(v) && !json_array_size(v));
 }
 
 static void merge(struct filling *f, json_t *body)

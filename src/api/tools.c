@@ -191,7 +191,8 @@ static enum err_code add_function(struct tools *t, const json_t *tool, const str
         code = copy_member(out, "format", body, "format", is_object, "an object", path, arena, err);
     if (type->class == TOOL_CUSTOM)
         return code ? code : check_format(out, path, arena, err);
-    const char *schema = json_object_get(body, "parameters") ? "parameters" : "input_schema";
+    const json_t *parameters = json_object_get(body, "parameters");
+    const char *schema = parameters && !json_is_null(parameters) ? "parameters" : "input_schema";
     if (!code)
         code = copy_member(out, "parameters", body, schema, is_object, "an object", path, arena, err);
     if (!code)
