@@ -14,6 +14,9 @@
 static enum err_code open_webhooks(struct api *a, struct err *err)
 {
     const struct config *cfg = a->cfg;
+    if (!cfg->webhook_url && cfg->webhook_secret)
+        return err_set(err, ERR_CONFIG, "webhook_url",
+                       "webhook_secret needs webhook_url: without one no event is sent.");
     if (!cfg->webhook_url)
         return ERR_OK;
     if (!cfg->webhook_secret)
