@@ -61,7 +61,6 @@
     X(ERR_HEADERS_TOO_LARGE,      431,   ERR_INVALID_REQUEST,  NULL)                                      \
     X(ERR_RATE_LIMIT_REQUESTS,    429,   "requests",             "rate_limit_exceeded")                   \
     X(ERR_RATE_LIMIT_TOKENS,      429,   "tokens",               "rate_limit_exceeded")                   \
-    X(ERR_QUOTA,                  429,   "insufficient_quota",   "insufficient_quota")                    \
     X(ERR_CONNECTION_LIMIT,       400,   ERR_INVALID_REQUEST,  "websocket_connection_limit_reached")      \
     X(ERR_CANCELLED,              499,   ERR_INVALID_REQUEST,  NULL)                                      \
     X(ERR_SERVER,                 500,   "server_error",       "server_error")                            \
