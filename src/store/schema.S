@@ -13,6 +13,7 @@
     .type thinkd_store_schema, %object
 thinkd_store_schema:
     migration "src/store/schema/001.sql"
+    migration "src/store/schema/002.sql"
     .size thinkd_store_schema, . - thinkd_store_schema
     .globl thinkd_store_schema_end
     .type thinkd_store_schema_end, %object

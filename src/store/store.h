@@ -164,7 +164,8 @@ int64_t store_waiting(
 struct store_limits {
     int64_t ended_before_ms; /* terminal jobs that ended earlier go, unless a kept one goes on from them */
     int64_t now_ms;          /* objects that expired go */
-    int64_t bytes_max;       /* 0: no bound; then the oldest terminal jobs go until the database is smaller */
+    int64_t bytes_max; /* 0: no bound; then the oldest terminal jobs and objects that will expire go until the
+                                database is smaller */
 };
 /* Runs on the writer's thread in small transactions, between groups. */
 void store_sweep(struct store *s, const struct store_limits *limits, store_done *done, void *ctx);

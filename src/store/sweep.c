@@ -4,7 +4,8 @@
  * A sweep is a list of phases, each of which does one small transaction's worth and says whether there is more. The
  * time rule comes down from the youngest job that is old enough: a job is nearly always older than those that go on
  * from it, so a whole chain of responses goes in one pass. Where clocks made it otherwise, removing the last job that
- * goes on from one takes that one along. The size rule knows no chains: the oldest go until the rest fits.
+ * goes on from one takes that one along. The size rule knows no chains: the oldest go until the rest fits, jobs that are over
+ * and objects that would go by themselves. Else a store full of the latter would lose all of the former.
  */
 #include "store/store_impl.h"
 
@@ -129,28 +130,52 @@ static enum err_code bytes_used(struct writing *w, int64_t *out, struct err *err
     return code;
 }
 
-static enum err_code find_oldest(struct writing *w, int64_t *key, bool *found, struct err *err)
+struct oldest {
+    bool found, is_object;
+    int64_t key, at_ms;
+};
+
+static enum err_code look_for_older(struct writing *w, const char *sql, bool is_object, struct oldest *o,
+                                    struct err *err)
 {
     struct query q;
-    query_open(&q, w->h, "SELECT key FROM jobs WHERE status >= 2 ORDER BY ended, key LIMIT 1");
-    *found = query_row(&q);
-    if (*found)
-        *key = query_get_int(&q, 0);
+    query_open(&q, w->h, sql);
+    if (query_row(&q) && (!o->found || query_get_int(&q, 1) < o->at_ms))
+        *o = (struct oldest){ true, is_object, query_get_int(&q, 0), query_get_int(&q, 1) };
     return query_close(&q, err);
+}
+
+static enum err_code remove_oldest(struct writing *w, bool *found, int64_t *rows, struct err *err)
+{
+    struct oldest o = { 0 };
+    struct query q;
+    enum err_code code = look_for_older(
+        w, "SELECT key, ended FROM jobs WHERE status >= 2 ORDER BY ended, key LIMIT 1", false, &o, err);
+    if (!code)
+        code =
+            look_for_older(w, "SELECT place, created FROM objects WHERE expires > 0 ORDER BY created LIMIT 1",
+                           true, &o, err);
+    *found = !code && o.found;
+    if (!*found)
+        return code;
+    if (!o.is_object)
+        return jobs_remove(w, o.key, rows, err);
+    query_open(&q, w->h, "DELETE FROM objects WHERE place = ?");
+    query_int(&q, o.key);
+    ++*rows;
+    return query_run(&q, err);
 }
 
 static enum err_code sweep_size(struct sweep *sw, struct writing *w, bool *more, struct err *err)
 {
-    int64_t rows = 0, used = 0, key = 0;
+    int64_t rows = 0, used = 0;
     enum err_code code = ERR_OK;
     *more = sw->limits.bytes_max > 0;
     for (size_t i = 0; !code && *more && i < SWEEP_JOBS && rows < SWEEP_ROWS; i++) {
         code = bytes_used(w, &used, err);
         *more = used > sw->limits.bytes_max;
         if (!code && *more)
-            code = find_oldest(w, &key, more, err);
-        if (!code && *more)
-            code = jobs_remove(w, key, &rows, err);
+            code = remove_oldest(w, more, &rows, err);
     }
     return code;
 }

@@ -805,6 +805,40 @@ static void the_oldest_go_when_it_is_too_much(void **state)
     append_events(f->store, "resp_5", 0, 1, "", ERR_OK);
 }
 
+/* Objects that would go by themselves, and those alone, go in turn with the jobs. */
+static void what_expires_goes_with_the_oldest(void **state)
+{
+    struct fixture *f = *state;
+    static char large[50000];
+    struct store_object out, forever = an_object("forever");
+    int jobs = 0, objects = 0;
+    memset(large, 'x', sizeof large);
+    forever.created_ms = 1;
+    forever.body = (struct str){ large, sizeof large };
+    put_object(f, forever, ERR_OK);
+    for (int i = 0; i < 20; i++) {
+        struct store_job job = a_job(arena_printf(&f->arena, "resp_%d", i));
+        struct store_object o = an_object(arena_printf(&f->arena, "file_%d", i));
+        job.request = o.body = (struct str){ large, sizeof large };
+        insert_job(f->store, job);
+        end_job(f->store, arena_printf(&f->arena, "resp_%d", i), 100 + 2 * i);
+        o.created_ms = 101 + 2 * i;
+        o.expires_ms = 1000000 - i; /* the order of their ends is another */
+        put_object(f, o, ERR_OK);
+    }
+    sweep(f->store, (struct store_limits){ .bytes_max = 1000000 }, ERR_OK);
+    assert_true(store_bytes(f->store) <= 1000000);
+    for (int i = 0; i < 20; i++) {
+        const char *id = arena_printf(&f->arena, "file_%d", i);
+        jobs += is_there(f, arena_printf(&f->arena, "resp_%d", i));
+        objects += !store_object_get(f->store, s("file"), s("anna"), s(id), &out, &f->arena, &f->err);
+    }
+    assert_true(jobs > 5 && (objects == jobs || objects == jobs + 1));
+    assert_true(is_there(f, "resp_19"));
+    assert_int_equal(store_object_get(f->store, s("file"), s("anna"), s("forever"), &out, &f->arena, &f->err),
+                     ERR_OK);
+}
+
 /* --- the cases on every store ------------------------------------------------------------------------- */
 
 #define CASES(X)                                                                                             \
@@ -836,7 +870,8 @@ static void the_oldest_go_when_it_is_too_much(void **state)
     X(what_is_old_goes)                                                                                      \
     X(a_chain_stays_while_its_end_is_kept)                                                                   \
     X(a_sweep_takes_many)                                                                                    \
-    X(the_oldest_go_when_it_is_too_much)
+    X(the_oldest_go_when_it_is_too_much)                                                                     \
+    X(what_expires_goes_with_the_oldest)
 
 #define X(test) { #test, test },
 static const struct {
