@@ -459,6 +459,8 @@ void responses_socket(const struct call *c)
     pthread_mutex_lock(&l->lock);
     l->socket = http_upgrade(c->x, &events);
     bool refused = !l->socket;
+    if (l->expired && !refused && !l->busy) /* while it had no socket that could be told */
+        end_life(l);
     pthread_mutex_unlock(&l->lock);
     if (refused) { /* there will be no `closed` */
         delist(l);
