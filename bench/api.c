@@ -9,8 +9,13 @@
  *   bench/api accept PORT SECONDS CONNS RATE    background responses, RATE a second (0: as many as are answered)
  *
  * A latency goes from send to the last byte of the answer; with a RATE from the moment the request was due, so that a
- * server that falls behind is seen. While jobs are accepted another connection retrieves one of them RETRIEVES a second.
- * drain_s is the time from the last acceptance until the youngest job is over.
+ * server that falls behind is seen. While jobs are accepted another connection retrieves the youngest of them, RETRIEVES a
+ * second, each timed from the moment it was due: one that finds the one before it under way waits for that, and its wait
+ * counts. drain_s is the time from the last acceptance until the youngest job is over.
+ *
+ * The client must not be part of what it measures. An answer is timed before it is looked into, those that epoll names
+ * together at the moment they were named; between any two of them the one that retrieves has its turn, so that its
+ * answer does not wait for theirs. sent_late is what is left: from the moment a retrieve was due until it was sent.
  *
  * One thread, raw sockets, loopback. Prints one JSON object a call; times in microseconds but for those that say s. Ends
  * with 1 and a line on standard error when an answer is not a 200.
@@ -239,10 +244,12 @@ static bool is_whole(const struct client *c)
            (size_t)(end + 4 - c->answer) + strtoul(length + strlen("\r\ncontent-length:"), NULL, 10);
 }
 
-/* Reads what is there; true when the answer is complete. */
-static bool hear(struct client *c)
+/* Reads what is there, or with MSG_DONTWAIT perhaps nothing; true when the answer is complete. */
+static bool hear(struct client *c, int flags)
 {
-    ssize_t n = recv(c->fd, c->answer + c->len, sizeof c->answer - 1 - c->len, 0);
+    ssize_t n = recv(c->fd, c->answer + c->len, sizeof c->answer - 1 - c->len, flags);
+    if (n < 0 && errno == EAGAIN)
+        return false;
     if (n <= 0)
         fail("the server hung up", n ? strerror(errno) : "end of file");
     c->len += (size_t)n;
@@ -258,7 +265,7 @@ static bool hear(struct client *c)
 static void ask(struct client *c, struct str request, struct samples *took)
 {
     say(c, request, clock_mono_ns());
-    while (!hear(c))
+    while (!hear(c, 0))
         ;
     samples_put(took, clock_mono_ns() - c->since_ns);
 }
@@ -305,30 +312,33 @@ static int bench_get(int port, const char *path, int n)
 /* A load: requests of one kind on some connections, and for accepted jobs the one that retrieves. */
 struct load {
     int epoll, n;
-    struct client *clients[CONNS_MAX], *retriever;
+    struct client *clients[CONNS_MAX],
+        *retriever; /* epoll does not know the retriever: it is looked at all the time */
     struct buf request, retrieve;
-    struct samples took, retrieved;
-    int64_t began_ns, due; /* due: requests that have been sent */
+    struct samples took, retrieved, sent_late;
+    int64_t began_ns, until_ns, due; /* due: requests that have been sent */
+    int64_t retrieve_due_ns;         /* of the next; INT64_MAX: there is nothing to retrieve */
     double rate;
     char id[80]; /* of the youngest job accepted */
 };
 
-static struct client *dial_into(struct load *l, int port)
+static void dial_into(struct load *l, int i, int port)
 {
-    struct client *c = dial(port);
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
-    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev))
+    l->clients[i] = dial(port);
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = l->clients[i] };
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->clients[i]->fd, &ev))
         fail("epoll_ctl", strerror(errno));
-    return c;
 }
 
 static void load_open(struct load *l, int port, int conns, double rate)
 {
     if (conns < 1 || conns > CONNS_MAX)
         fail("connections", "1 to 1024");
-    *l = (struct load){ .epoll = epoll_create1(EPOLL_CLOEXEC), .n = conns, .rate = rate };
+    *l = (struct load){
+        .epoll = epoll_create1(EPOLL_CLOEXEC), .n = conns, .rate = rate, .retrieve_due_ns = INT64_MAX
+    };
     for (int i = 0; i < conns; i++)
-        l->clients[i] = dial_into(l, port);
+        dial_into(l, i, port);
 }
 
 static void load_free(struct load *l)
@@ -345,18 +355,43 @@ static void take_id(struct load *l, const struct client *c)
     const char *from = strstr(c->answer, "\"id\":\"resp_");
     if (!from || sscanf(from, "\"id\":\"%79[a-z0-9_]", l->id) != 1)
         fail("an accepted response has no id", c->answer);
+    if (l->retrieve_due_ns == INT64_MAX)
+        l->retrieve_due_ns = clock_mono_ns();
 }
 
-static void heard(struct load *l, struct client *c)
+static void heard(struct load *l, struct client *c, int64_t named_ns)
 {
-    int64_t took = clock_mono_ns() - c->since_ns;
-    if (c == l->retriever) {
-        samples_put(&l->retrieved, took);
-        return;
-    }
-    samples_put(&l->took, took);
+    samples_put(&l->took, named_ns - c->since_ns);
     if (l->retriever)
         take_id(l, c);
+}
+
+/* What was due before the end is sent behind it too: those that a server has held up are not left out. */
+static bool owes_retrieve(const struct load *l)
+{
+    return l->retriever && (l->retriever->busy || l->retrieve_due_ns < l->until_ns);
+}
+
+static void send_retrieve(struct load *l, int64_t now)
+{
+    char path[128];
+    if (l->retriever->busy || !owes_retrieve(l) || now < l->retrieve_due_ns)
+        return;
+    snprintf(path, sizeof path, "/v1/responses/%s", l->id);
+    buf_clear(&l->retrieve);
+    get(&l->retrieve, path);
+    samples_put(&l->sent_late, now - l->retrieve_due_ns);
+    say(l->retriever, buf_str(&l->retrieve), l->retrieve_due_ns);
+    l->retrieve_due_ns += 1000000000 / RETRIEVES;
+}
+
+static void turn_retriever(struct load *l)
+{
+    if (!l->retriever)
+        return;
+    if (l->retriever->busy && hear(l->retriever, MSG_DONTWAIT))
+        samples_put(&l->retrieved, clock_mono_ns() - l->retriever->since_ns);
+    send_retrieve(l, clock_mono_ns());
 }
 
 /* Every idle connection sends, as far as the rate has come. */
@@ -370,39 +405,29 @@ static void send_due(struct load *l, int64_t now)
             continue;
         say(l->clients[i], buf_str(&l->request), due_ns);
         l->due++;
+        turn_retriever(l);
     }
 }
 
-static void send_retrieve(struct load *l, int64_t now)
-{
-    char path[128];
-    if (!l->retriever || l->retriever->busy || !l->id[0] ||
-        now < l->retriever->since_ns + 1000000000 / RETRIEVES)
-        return;
-    snprintf(path, sizeof path, "/v1/responses/%s", l->id);
-    buf_clear(&l->retrieve);
-    get(&l->retrieve, path);
-    say(l->retriever, buf_str(&l->retrieve), now);
-}
-
-/* Looks again and again where a rate is to be kept: this client has a CPU of its own. */
+/* Looks again and again where jobs are accepted: this client has a CPU of its own. */
 static void turn(struct load *l, bool sends)
 {
     struct epoll_event ready[64];
-    int64_t now = clock_mono_ns();
-    if (sends) {
-        send_due(l, now);
-        send_retrieve(l, now);
+    turn_retriever(l);
+    if (sends)
+        send_due(l, clock_mono_ns());
+    int n = epoll_wait(l->epoll, ready, 64, l->retriever ? 0 : 1);
+    int64_t named_ns = clock_mono_ns();
+    for (int i = 0; i < n; i++) {
+        if (hear(ready[i].data.ptr, 0))
+            heard(l, ready[i].data.ptr, named_ns);
+        turn_retriever(l);
     }
-    int n = epoll_wait(l->epoll, ready, 64, l->rate > 0 ? 0 : 1);
-    for (int i = 0; i < n; i++)
-        if (hear(ready[i].data.ptr))
-            heard(l, ready[i].data.ptr);
 }
 
 static bool is_busy(const struct load *l)
 {
-    bool busy = l->retriever && l->retriever->busy;
+    bool busy = owes_retrieve(l);
     for (int i = 0; i < l->n; i++)
         busy |= l->clients[i]->busy;
     return busy;
@@ -412,8 +437,8 @@ static bool is_busy(const struct load *l)
 static double load_run(struct load *l, double seconds)
 {
     l->began_ns = clock_mono_ns();
-    int64_t until = l->began_ns + (int64_t)(seconds * 1e9);
-    while (clock_mono_ns() < until)
+    l->until_ns = l->began_ns + (int64_t)(seconds * 1e9);
+    while (clock_mono_ns() < l->until_ns)
         turn(l, true);
     while (is_busy(l))
         turn(l, false);
@@ -456,13 +481,15 @@ static int bench_accept(int port, double seconds, int conns, double rate)
 {
     struct load l;
     load_open(&l, port, conns, rate);
-    l.retriever = dial_into(&l, port);
+    l.retriever = dial(port);
     post(&l.request, "\"background\":true");
     double got = load_run(&l, seconds), drained = drain_s(&l, l.retriever);
     printf("{\"rate\":%.0f,\"drain_s\":%.3f,", got, drained);
     print_samples("accept", &l.took);
     printf(",");
     print_samples("retrieve", &l.retrieved);
+    printf(",");
+    print_samples("sent_late", &l.sent_late);
     printf("}\n");
     hang_up(l.retriever);
     load_free(&l);
