@@ -6,8 +6,9 @@
  * mailbox may be gone (whoever takes the last message may close it), which is fine: of its memory the call needs the
  * address and nothing else, and whoever else sleeps there by then looks again why it was woken.
  *
- * The eventfd holds 1 while the ring is not empty: it is written on the step from empty and
- * read on the step to empty, both under the lock, so an owner in epoll cannot miss a message.
+ * The eventfd is written for the step from empty, and read, under the lock, by the take that finds the ring empty: so an owner
+ * in epoll cannot miss a message. It too is written after the lock was let go of, so it may come late, when its message
+ * was taken already: then the owner takes once in vain. Closing waits for those who are about to write it.
  */
 #include "base/mailbox.h"
 
@@ -35,7 +36,8 @@ struct mailbox {
     size_t bytes;     /* of one message */
     size_t cap, head, count;
     unsigned char *ring;
-    int fd; /* -1 until asked for */
+    int fd;         /* -1 until asked for */
+    size_t writing; /* senders that have let go of the lock and write fd */
     bool shut;
 };
 
@@ -55,6 +57,10 @@ void mailbox_close(struct mailbox *m)
 {
     if (!m)
         return;
+    pthread_mutex_lock(&m->lock);
+    while (m->writing)
+        pthread_cond_wait(&m->drained, &m->lock);
+    pthread_mutex_unlock(&m->lock);
     if (m->fd >= 0)
         close(m->fd);
     pthread_cond_destroy(&m->drained);
@@ -63,13 +69,28 @@ void mailbox_close(struct mailbox *m)
     mem_free(m);
 }
 
-static void signal_fd(struct mailbox *m)
+static void write_fd(struct mailbox *m)
 {
     uint64_t one = 1;
-    if (m->fd >= 0) {
-        ssize_t n = write(m->fd, &one, sizeof one);
-        (void)n; /* only EAGAIN is possible, and then it is readable already */
-    }
+    ssize_t n = write(m->fd, &one, sizeof one);
+    (void)n; /* only EAGAIN is possible, and then it is readable already */
+}
+
+static void read_fd(struct mailbox *m)
+{
+    uint64_t drop;
+    ssize_t n = read(m->fd, &drop, sizeof drop);
+    (void)n; /* EAGAIN: nothing was put since, or it is about to be written */
+}
+
+/* Lock not held. */
+static void write_fd_and_leave(struct mailbox *m)
+{
+    write_fd(m);
+    pthread_mutex_lock(&m->lock);
+    if (--m->writing == 0)
+        pthread_cond_broadcast(&m->drained);
+    pthread_mutex_unlock(&m->lock);
 }
 
 /* Lock held, let go of meanwhile. False: the time is over. */
@@ -104,29 +125,32 @@ static void grow(struct mailbox *m)
     m->head = 0;
 }
 
-static void put(struct mailbox *m, const void *message) /* lock held */
+/* Lock held. True: the owner in epoll is to be told. */
+static bool put(struct mailbox *m, const void *message)
 {
     if (m->count == m->cap)
         grow(m);
     memcpy(m->ring + (m->head + m->count) % m->cap * m->bytes, message, m->bytes);
-    if (m->count++ == 0)
-        signal_fd(m);
     m->changes++;
+    return m->count++ == 0 && m->fd >= 0;
 }
 
-static void unlock_and_wake(struct mailbox *m)
+/* Takers sleep in take, or their owner in epoll. */
+static void unlock_and_tell(struct mailbox *m, bool takers, bool owner)
 {
-    bool wakes = m->count > 0 && m->takers > 0;
+    takers = takers && m->count > 0 && m->takers > 0;
+    m->writing += owner;
     pthread_mutex_unlock(&m->lock);
-    if (wakes)
+    if (takers)
         wake(m, 1);
+    if (owner)
+        write_fd_and_leave(m);
 }
 
 static bool put_and_unlock(struct mailbox *m, const void *message, bool ok)
 {
-    if (ok)
-        put(m, message);
-    unlock_and_wake(m);
+    bool first = ok && put(m, message);
+    unlock_and_tell(m, true, first);
     return ok;
 }
 
@@ -158,16 +182,15 @@ bool mailbox_wait_quietly(struct mailbox *m, const void *message)
     pthread_mutex_lock(&m->lock);
     wait_for_room(m);
     bool ok = !m->shut;
-    if (ok)
-        put(m, message);
-    pthread_mutex_unlock(&m->lock);
+    bool first = ok && put(m, message);
+    unlock_and_tell(m, false, first);
     return ok;
 }
 
 void mailbox_wake(struct mailbox *m)
 {
     pthread_mutex_lock(&m->lock);
-    unlock_and_wake(m);
+    unlock_and_tell(m, true, false);
 }
 
 bool mailbox_push(struct mailbox *m, const void *message)
@@ -192,12 +215,10 @@ bool mailbox_take(struct mailbox *m, void *message, int timeout_ms)
     if (got) {
         memcpy(message, m->ring + m->head * m->bytes, m->bytes);
         m->head = (m->head + 1) % m->cap;
-        if (--m->count == 0 && m->fd >= 0 && !m->shut) {
-            uint64_t drop;
-            ssize_t n = read(m->fd, &drop, sizeof drop);
-            (void)n;
-        }
+        m->count--;
         pthread_cond_signal(&m->drained);
+    } else if (m->fd >= 0 && !m->shut) {
+        read_fd(m);
     }
     pthread_mutex_unlock(&m->lock);
     return got;
@@ -208,7 +229,8 @@ void mailbox_shut(struct mailbox *m)
     pthread_mutex_lock(&m->lock);
     m->shut = true;
     m->changes++;
-    signal_fd(m);
+    if (m->fd >= 0)
+        write_fd(m);
     pthread_cond_broadcast(&m->drained);
     pthread_mutex_unlock(&m->lock);
     wake(m, INT_MAX);
@@ -229,7 +251,7 @@ int mailbox_fd(struct mailbox *m)
         m->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         assert(m->fd >= 0);
         if (m->count || m->shut)
-            signal_fd(m);
+            write_fd(m);
     }
     int fd = m->fd;
     pthread_mutex_unlock(&m->lock);

@@ -39,8 +39,8 @@ bool mailbox_take(struct mailbox *m, void *message, int timeout_ms);
 void mailbox_shut(struct mailbox *m);
 bool mailbox_is_shut(struct mailbox *m);
 
-/* An eventfd that is readable while messages wait, for an owner that lives in epoll: it takes with
- * timeout 0 until false. Created at the first call. */
+/* An eventfd for an owner that lives in epoll: readable when messages were put, until a take finds none. So the owner takes
+ * with timeout 0 until false. Created at the first call. */
 int mailbox_fd(struct mailbox *m);
 
 #endif
