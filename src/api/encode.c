@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
 
 void base64_put(struct buf *out, struct str bytes)
@@ -91,6 +90,7 @@ void sha256_hex(char out[SHA256_HEX_SIZE], const struct str *pieces, size_t n)
     ok = ok && EVP_DigestFinal_ex(ctx, digest, &len) == 1;
     assert(ok && (size_t)2 * len + 1 == SHA256_HEX_SIZE);
     EVP_MD_CTX_free(ctx);
-    for (unsigned i = 0; i < len; i++)
-        snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
+    for (unsigned i = 0; i < 2 * len; i++)
+        out[i] = "0123456789abcdef"[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    out[2 * len] = '\0';
 }

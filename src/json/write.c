@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <float.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,9 +42,35 @@ static void put_valid(struct buf *out, struct str s)
     buf_put(out, s.ptr + start, s.len - start);
 }
 
+/* ASCII without anything to escape, as nearly every key and id is. */
+static bool is_plain(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            return false;
+    }
+    return true;
+}
+
+static void put_plain(struct buf *out, struct str s)
+{
+    char *at = out->ptr + out->len;
+    at[0] = '"';
+    if (s.len)
+        memcpy(at + 1, s.ptr, s.len);
+    at[s.len + 1] = '"';
+    at[s.len + 2] = '\0';
+    out->len += s.len + 2;
+}
+
 void json_put_string(struct buf *out, struct str s)
 {
     buf_reserve(out, s.len + 2);
+    if (is_plain(s)) {
+        put_plain(out, s);
+        return;
+    }
     buf_putc(out, '"');
     while (s.len) {
         size_t valid = utf8_valid_len(s);
@@ -58,13 +83,26 @@ void json_put_string(struct buf *out, struct str s)
     buf_putc(out, '"');
 }
 
+static void put_unsigned(struct buf *out, uint64_t v)
+{
+    char digits[20]; /* of 2^64 - 1 */
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    buf_put(out, digits + at, sizeof digits - at);
+}
+
 /* 15 significant digits survive text -> double -> text, 17 survive double -> text -> double, so the shortest
  * form has 15 (with %g dropping its zeros), 16 or 17. Subnormals hold fewer digits and are searched from 1. */
 static void put_real(struct buf *out, double v)
 {
     assert(isfinite(v));
     if (v == trunc(v) && fabs(v) < 1e15) {
-        buf_printf(out, "%.1f", v); /* 1.0 stays a real */
+        if (signbit(v))
+            buf_putc(out, '-');
+        put_unsigned(out, (uint64_t)fabs(v));
+        buf_puts(out, ".0"); /* 1.0 stays a real */
         return;
     }
     char text[48];
@@ -149,7 +187,9 @@ void jw_cstring(struct json_writer *w, const char *s)
 void jw_int(struct json_writer *w, int64_t v)
 {
     before_value(w);
-    buf_printf(w->out, "%" PRId64, v);
+    if (v < 0)
+        buf_putc(w->out, '-');
+    put_unsigned(w->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void jw_real(struct json_writer *w, double v)

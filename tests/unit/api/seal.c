@@ -209,6 +209,14 @@ static void what_is_no_secret(void **state)
 }
 
 /* RFC 4648, section 10, and spellings that its decoder must not take. */
+static void digests_are_in_hex(void **state)
+{
+    (void)state;
+    char hex[SHA256_HEX_SIZE];
+    sha256_hex(hex, (const struct str[]){ STR("a"), STR("bc") }, 2);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
 static void base64_is_strict(void **state)
 {
     (void)state;
@@ -245,6 +253,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_text_that_is_too_long),
     cmocka_unit_test(a_secret_of_its_own),
     cmocka_unit_test(what_is_no_secret),
+    cmocka_unit_test(digests_are_in_hex),
     cmocka_unit_test(base64_is_strict),
 };
 TEST_GROUP(api_seal, tests)

@@ -41,6 +41,29 @@ static void writes_exact_text(void **state)
     buf_free(&out);
 }
 
+static void integers_are_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t v;
+        const char *text;
+    } rows[] = {
+        { 0, "0" },
+        { -1, "-1" },
+        { 10, "10" },
+        { 1234567890, "1234567890" },
+        { INT64_MAX, "9223372036854775807" },
+        { INT64_MIN, "-9223372036854775808" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf out = { 0 };
+        struct json_writer w = { .out = &out };
+        jw_int(&w, rows[i].v);
+        assert_string_equal(rows[i].text, out.ptr);
+        buf_free(&out);
+    }
+}
+
 static void reals_are_shortest(void **state)
 {
     (void)state;
@@ -51,7 +74,10 @@ static void reals_are_shortest(void **state)
         { 0.1, "0.1" },
         { 0.7, "0.7" },
         { 1, "1.0" },
+        { 0.0, "0.0" },
         { -0.0, "-0.0" },
+        { -20, "-20.0" },
+        { 999999999999999, "999999999999999.0" },
         { 1e15, "1e+15" },
         { 123456789012345680.0, "1.2345678901234568e+17" },
         { 1234567890123456, "1234567890123456.0" },
@@ -156,9 +182,8 @@ static void dump_reads_back_equal(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(writes_exact_text),
-    cmocka_unit_test(reals_are_shortest),
-    cmocka_unit_test(bad_utf8_becomes_replacement),
+    cmocka_unit_test(writes_exact_text),     cmocka_unit_test(integers_are_whole),
+    cmocka_unit_test(reals_are_shortest),    cmocka_unit_test(bad_utf8_becomes_replacement),
     cmocka_unit_test(dump_reads_back_equal),
 };
 TEST_GROUP(json_write, tests)
