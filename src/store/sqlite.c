@@ -152,8 +152,6 @@ static enum err_code open_all(struct store *s, struct err *err)
         code = open_writer(s, err);
     if (!code && !s->beside) /* beside a server its jobs are running */
         code = jobs_recover(&s->writer, &waiting, err);
-    if (!code)
-        code = writer_measure(s, &s->writer, err);
     atomic_store(&s->waiting, waiting);
     return code ? code : open_readers(s, err);
 }
@@ -218,5 +216,10 @@ int64_t store_waiting(struct store *s)
 
 int64_t store_bytes(struct store *s)
 {
-    return atomic_load(&s->bytes);
+    int64_t pages = 0, page_bytes = 0;
+    struct handle *h = pool_take(s);
+    query_number(h, "PRAGMA page_count", &pages, NULL);
+    query_number(h, "PRAGMA page_size", &page_bytes, NULL);
+    pool_give(s, h);
+    return pages * page_bytes;
 }

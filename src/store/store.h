@@ -169,6 +169,7 @@ struct store_limits {
 };
 /* Runs on the writer's thread in small transactions, between groups. */
 void store_sweep(struct store *s, const struct store_limits *limits, store_done *done, void *ctx);
-int64_t store_bytes(struct store *s); /* of the database on disk, or in memory */
+int64_t store_bytes(
+    struct store *s); /* of the database on disk, or in memory; a read. 0: it cannot be read */
 
 #endif

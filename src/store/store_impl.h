@@ -158,7 +158,7 @@ struct store {
     int64_t wal_pages; /* after the last commit; the writer's */
     int64_t wal_noted; /* of them, when a checkpoint was last asked for; the writer's */
     int64_t wal_bound; /* where the writer next stops to empty the log */
-    atomic_llong waiting, bytes;
+    atomic_llong waiting;
 
     struct handle checkpointer;
     struct thread checkpoint_thread;
@@ -176,7 +176,6 @@ struct store {
 struct handle *pool_take(struct store *s); /* waits for one */
 void pool_give(struct store *s, struct handle *h);
 
-enum err_code writer_measure(struct store *s, struct handle *h, struct err *err); /* store_bytes */
 void writer_start(struct store *s);
 void writer_stop(struct store *s); /* after all that waits */
 

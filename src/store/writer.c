@@ -183,22 +183,10 @@ static void run_group(struct store *s, struct handle *h, struct work *const *gro
         run_alone(s, h, group[i]);
 }
 
-enum err_code writer_measure(struct store *s, struct handle *h, struct err *err)
-{
-    int64_t pages = 0, page_bytes = 0;
-    enum err_code code = query_number(h, "PRAGMA page_count", &pages, err);
-    if (!code)
-        code = query_number(h, "PRAGMA page_size", &page_bytes, err);
-    if (!code)
-        atomic_store(&s->bytes, pages * page_bytes);
-    return code;
-}
-
 static void commit_group(struct store *s, struct work *const *group, size_t n)
 {
     struct handle *h = writer_take(s);
     run_group(s, h, group, n);
-    writer_measure(s, h, NULL); /* where that fails, the last figure stands */
     for (size_t i = 0; i < n; i++)
         if (!group[i]->err.code)
             atomic_fetch_add(&s->waiting, group[i]->waiting);
@@ -262,7 +250,6 @@ static void advance_sweep(struct store *s)
     } else {
         struct handle *h = writer_take(s);
         over = sweep_on(s, h, work);
-        writer_measure(s, h, NULL);
         writer_give(s, h);
     }
     if (!over)
