@@ -5,7 +5,7 @@
  * that failed ends in two events, "error" and then response.failed, because some clients throw on the first alone
  * and others read the second alone.
  *
- * Threads: the conductor's.
+ * Threads: the conductor's, but for event_response.
  */
 #include "api/api_impl.h"
 
@@ -183,6 +183,16 @@ static void write_final(struct turn *t, const struct job_view *job)
     buf_clear(&t->final);
     t->kind->reply(t, job, &t->final);
     t->final_holds = true;
+}
+
+/* Nothing before the member holds its key: quotes in strings are escaped. */
+struct str event_response(struct str event)
+{
+    struct str key = STR(",\"response\":");
+    size_t at = str_find(event, key);
+    if (at == SIZE_MAX || !str_ends(event, STR("}")))
+        return (struct str){ 0 };
+    return str_slice(event, at + key.len, event.len - 1);
 }
 
 void events_encode(void *turn, const struct job_event *ev, const struct job_view *job, struct buf *json)

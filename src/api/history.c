@@ -19,11 +19,12 @@
 
 /* --- one response ------------------------------------------------------------------------------------------- */
 
+/* As far as the row knows of them at least: what has come behind those since is folded where it was read with them. */
 static enum err_code fold_stored(struct api *a, const struct store_job *job, struct fold *f, struct err *err)
 {
     enum err_code code = ERR_OK;
     size_t n = 1;
-    for (int64_t first = 0; n > 0 && !code && !fold_over(f); first += (int64_t)n) {
+    for (int64_t first = 0; first < job->events && n > 0 && !code && !fold_over(f); first += (int64_t)n) {
         struct arena arena = { 0 };
         struct str *events;
         code = store_job_events(a->store, job->id, first, EVENTS_EACH, EVENTS_BYTES_EACH, &events, &n, &arena,

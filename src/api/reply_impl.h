@@ -42,6 +42,8 @@ void put_item_tokens(struct json_writer *w, const struct turn *t, const struct j
                      const struct job_item *item);
 /* events.c: one job event as the API shows it. */
 void events_encode(void *turn, const struct job_event *ev, const struct job_view *job, struct buf *json);
+/* The Response object that an encoded event ends with, a view of it; empty: it has none. */
+struct str event_response(struct str event);
 /* chat_reply.c: chat's object and chunks. */
 void chat_reply(struct turn *t, const struct job_view *job, struct buf *body);
 void chat_put(void *turn, const struct job_event *ev, const struct job_view *job);

@@ -1,8 +1,9 @@
 /*
  * retrieve.c - GET and DELETE /v1/responses/{id}, and the items that it was given.
  *
- * One that is over is replied as it is stored, byte for byte; one that runs is the fold of its events. Which of its parts
- * a response holds was decided when it was made, so `include` is checked here and adds nothing.
+ * One that is over is replied as it is stored, byte for byte, and so is one that waits, out of its last event, which costs a
+ * fraction of reading and writing its JSON; one that runs is the fold of its events. Which of its parts a response holds
+ * was decided when it was made, so `include` is checked here and adds nothing.
  *
  * Threads: http's workers, which may wait for the disk.
  */
@@ -44,15 +45,34 @@ static enum err_code read_get_query(const struct call *c, struct get_query *q, s
     return code;
 }
 
+/* The Response object of a job as text that is stored; empty where it must be put together. */
+static enum err_code stored_text(const struct call *c, const struct store_job *job, struct str *out,
+                                 struct arena *arena, struct err *err)
+{
+    struct str *events;
+    size_t n;
+    *out = job->response;
+    if (job->status != STORE_QUEUED || job->events == 0)
+        return ERR_OK;
+    enum err_code code =
+        store_job_events(c->api->store, job->id, job->events - 1, 1, SIZE_MAX, &events, &n, arena, err);
+    if (!code && n)
+        *out = event_response(events[0]);
+    return code;
+}
+
 static enum err_code reply_response(const struct call *c, struct arena *arena, struct err *err)
 {
     struct store_job job;
+    struct str text;
     json_t *response = NULL;
     enum err_code code = find_job(c, &job, arena, err);
+    if (!code)
+        code = stored_text(c, &job, &text, arena, err);
     if (code)
         return code;
-    if (job.response.len) {
-        http_reply(c->x, 200, "application/json", job.response);
+    if (text.len) {
+        http_reply(c->x, 200, "application/json", text);
         return ERR_OK;
     }
     code = response_now(c->api, &job, &response, err);

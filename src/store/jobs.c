@@ -491,9 +491,6 @@ enum err_code store_job_events(struct store *s, struct str id, int64_t first, si
     struct picked p = { .limit = limit, .bytes_max = bytes_max, .want = first < 0 ? 0 : first };
     struct handle *h = pool_take(s);
     struct query q;
-    enum err_code code = check_known(h, id, err);
-    if (code)
-        goto leave;
     /* From the group that holds the first one on. */
     query_open(
         &q, h,
@@ -505,14 +502,13 @@ enum err_code store_job_events(struct store *s, struct str id, int64_t first, si
     while (query_row(&q))
         if (!pick_lines(&p, query_get_int(&q, 0), query_get_int(&q, 1), query_get_str(&q, 2), arena))
             break;
-    code = query_close(&q, err);
-    if (code)
-        goto leave;
+    enum err_code code = query_close(&q, err);
+    if (!code && p.n == 0)
+        code = check_known(h, id, err);
     *n = p.n;
     *out = arena_array(arena, p.n, sizeof **out);
     if (p.n)
         memcpy(*out, p.events, p.n * sizeof *p.events);
-leave:
     pool_give(s, h);
     mem_free(p.events);
     return code;

@@ -93,6 +93,23 @@ static void what_is_over_comes_as_it_is_stored(void **state)
     buf_free(&got);
 }
 
+static void what_waits_comes_as_its_last_event_shows_it(void **state)
+{
+    (void)state;
+    static const char *const events[] = {
+        "{\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_w\",\"output\":[]}"
+        "}",
+        "{\"type\":\"response.queued\",\"sequence_number\":1,\"response\":{\"id\":\"resp_w\", \"output\":[],"
+        "\"metadata\":{\"a\":\",\\\"response\\\":\"}}}",
+        NULL
+    };
+    put_row(site.store, &(struct row){ .id = "resp_w", .events = events });
+    struct buf got = site_bytes(&site, "/v1/responses/resp_w");
+    assert_string_equal(got.ptr,
+                        "{\"id\":\"resp_w\", \"output\":[],\"metadata\":{\"a\":\",\\\"response\\\":\"}}");
+    buf_free(&got);
+}
+
 static void what_runs_is_its_events_so_far(void **state)
 {
     (void)state;
@@ -561,6 +578,7 @@ static void a_file_is_found_with_its_name(void **state)
 #define STORED(name) cmocka_unit_test_setup_teardown(name, start, end)
 static const struct CMUnitTest tests[] = {
     STORED(what_is_over_comes_as_it_is_stored),
+    STORED(what_waits_comes_as_its_last_event_shows_it),
     STORED(what_runs_is_its_events_so_far),
     STORED(a_status_is_the_later_word_of_row_and_events),
     STORED(a_deleted_response_is_gone),
