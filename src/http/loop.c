@@ -8,7 +8,8 @@
  * Wakes of streams are gathered. The library walks all suspended connections at each resume, so one
  * resume a token would cost more than the tokens when many streams wait: a stream that has bytes goes on
  * the ready list, and the list is woken at most every HTTP_GATHER_NS. The first
- * wake after a pause is acted on at once; replies always are.
+ * wake after a pause is acted on at once; replies always are, ANSWERS_MAX of them a round, so that a request that comes behind a
+ * group of them, as the store commits them, does not wait until all are written.
  */
 #include "http/http_impl.h"
 
@@ -21,7 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define EVENTS_MAX 64 /* a round; what is left is told again in the next */
+#define EVENTS_MAX  64 /* a round; what is left is told again in the next */
+#define ANSWERS_MAX 8  /* a round: many that come together do not hold up a request that comes behind them */
 
 /* --- notes of other threads ------------------------------------------------------------------------------ */
 
@@ -104,7 +106,9 @@ static void begin_stop(struct http_server *s)
 static void read_notes(struct http_server *s)
 {
     struct note n;
-    while (mailbox_take(s->notes, &n, 0)) {
+    int answers = 0;
+    while (answers < ANSWERS_MAX && mailbox_take(s->notes, &n, 0)) {
+        answers += n.kind == NOTE_DONE;
         switch (n.kind) {
         case NOTE_WAKE: on_wake(n.x); break;
         case NOTE_DONE: on_done(n.x); break;
