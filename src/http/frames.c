@@ -18,18 +18,22 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
+#define CLOSE_BYTES_MAX 125 /* of a control frame, section 5.5 */
+
 struct frames {
     wslay_event_context_ptr ctx;
     struct frames_io io;
     size_t message_max;
-    struct buf text;    /* of the message being received */
-    uint8_t opcode;     /* of the frame being received */
-    unsigned pongs;     /* owed since everything was sent last */
-    bool ended, broken; /* reading met the end of the connection; writing failed */
-    bool closing;       /* a close frame is queued or sent, by us or as an answer */
-    bool malformed;     /* a frame could not be read */
-    size_t head_left;   /* bytes not sent of a frame's header, */
-    uint64_t body_left; /* and of what follows it */
+    struct buf text;                      /* of the message being received */
+    uint8_t opcode;                       /* of the frame being received */
+    unsigned pongs;                       /* owed since everything was sent last */
+    bool ended, broken;                   /* reading met the end of the connection; writing failed */
+    bool closing;                         /* a close frame is queued or sent, by us or as an answer */
+    bool malformed;                       /* a frame could not be read */
+    size_t head_left;                     /* bytes not sent of a frame's header, */
+    uint64_t body_left;                   /* and of what follows it */
+    unsigned char close[CLOSE_BYTES_MAX]; /* the body of the client's close frame, as far as it has come */
+    size_t close_len;
 };
 
 /* --- libwslay's callbacks -------------------------------------------------------------------------------- */
@@ -111,6 +115,7 @@ static void on_frame(wslay_event_context_ptr ctx, const struct wslay_event_on_fr
     struct frames *f = cls;
     (void)ctx;
     f->opcode = frame->opcode;
+    f->close_len = 0;
     if (frame->opcode == WSLAY_CONNECTION_CLOSE && frame->payload_length == 1)
         refuse(f, WSLAY_CODE_PROTOCOL_ERROR, "Half a code."); /* libwslay takes it for none */
     else if (frame->opcode == WSLAY_BINARY_FRAME)
@@ -132,8 +137,23 @@ static void on_piece(wslay_event_context_ptr ctx, const struct wslay_event_on_fr
 {
     struct frames *f = cls;
     (void)ctx;
+    if (f->opcode == WSLAY_CONNECTION_CLOSE && piece->data_length <= CLOSE_BYTES_MAX - f->close_len) {
+        memcpy(f->close + f->close_len, piece->data, piece->data_length);
+        f->close_len += piece->data_length;
+    }
     if (!wslay_is_ctrl_frame(f->opcode) && !refused(f))
         buf_put(&f->text, piece->data, piece->data_length);
+}
+
+/* libwslay 1.1.1 takes the first two bytes of each piece of a close frame for the code and looks at none of them, and then
+ * echoes a reason that may be no UTF-8. */
+static void on_frame_end(wslay_event_context_ptr ctx, void *cls)
+{
+    struct frames *f = cls;
+    (void)ctx;
+    if (f->opcode == WSLAY_CONNECTION_CLOSE && f->close_len > 2 && !refused(f) &&
+        !utf8_valid((struct str){ (const char *)f->close + 2, f->close_len - 2 }))
+        refuse(f, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA, "The reason is not UTF-8.");
 }
 
 static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *message,
@@ -157,6 +177,7 @@ struct frames *frames_open(size_t message_max, const struct frames_io *io)
         .send_callback = on_send,
         .on_frame_recv_start_callback = on_frame,
         .on_frame_recv_chunk_callback = on_piece,
+        .on_frame_recv_end_callback = on_frame_end,
         .on_msg_recv_callback = on_message,
     };
     struct frames *f = mem_zalloc(sizeof *f);
