@@ -279,7 +279,7 @@ static enum err_code owner_of(struct access *a, const unsigned char digest[DIGES
     struct answer answer = { 0 };
     if (is_configured(a, digest)) {
         *owner = (struct access_owner){ .limits = a->defaults };
-        key_hex(owner->id, digest, ACCESS_OWNER_CHARS_MAX / 2);
+        str_hex(owner->id, digest, ACCESS_OWNER_CHARS_MAX / 2);
         note_key(owner, digest);
         return ERR_OK;
     }

@@ -9,7 +9,6 @@
 #define DIGEST_BYTES ACCESS_DIGEST_BYTES
 
 void key_digest(struct str key, unsigned char out[DIGEST_BYTES]); /* SHA-256 */
-void key_hex(char *out, const unsigned char *bytes, size_t n);    /* 2 n digits and a NUL */
 
 /* The stored key of that digest; ERR_NOT_FOUND, ERR_STORE. */
 enum err_code key_read(struct store *s, const unsigned char digest[DIGEST_BYTES], struct access_key *out,

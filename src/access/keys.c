@@ -36,12 +36,6 @@ void key_digest(struct str key, unsigned char out[DIGEST_BYTES])
     (void)ok;
 }
 
-void key_hex(char *out, const unsigned char *bytes, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-}
-
 /* --- the body ------------------------------------------------------------------------------------------------ */
 
 struct key_body {
@@ -167,7 +161,7 @@ enum err_code key_read(struct store *s, const unsigned char digest[DIGEST_BYTES]
     char id[2 * DIGEST_BYTES + 1];
     struct arena arena = { 0 };
     struct store_object o;
-    key_hex(id, digest, DIGEST_BYTES);
+    str_hex(id, digest, DIGEST_BYTES);
     enum err_code code = store_object_get(s, KIND, STR(""), str_from(id), &o, &arena, err);
     if (!code)
         code = read_body(out, &o, &arena, err);
@@ -296,9 +290,9 @@ enum err_code access_key_create(struct store *s, struct access_key *key, char se
     memcpy(secret, SECRET_PREFIX, strlen(SECRET_PREFIX));
     rng_os_hex(secret + strlen(SECRET_PREFIX), SECRET_DIGITS);
     key_digest(str_from(secret), digest);
-    key_hex(key->id, digest, DIGEST_BYTES);
+    str_hex(key->id, digest, DIGEST_BYTES);
     if (!key->owner[0])
-        key_hex(key->owner, digest, ACCESS_OWNER_CHARS_MAX / 2);
+        str_hex(key->owner, digest, ACCESS_OWNER_CHARS_MAX / 2);
     key->created_s = clock_wall_s();
     return put_key(s, key, err);
 }

@@ -90,7 +90,5 @@ void sha256_hex(char out[SHA256_HEX_SIZE], const struct str *pieces, size_t n)
     ok = ok && EVP_DigestFinal_ex(ctx, digest, &len) == 1;
     assert(ok && (size_t)2 * len + 1 == SHA256_HEX_SIZE);
     EVP_MD_CTX_free(ctx);
-    for (unsigned i = 0; i < 2 * len; i++)
-        out[i] = "0123456789abcdef"[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
-    out[2 * len] = '\0';
+    str_hex(out, digest, len);
 }

@@ -112,6 +112,16 @@ uint64_t str_hash(struct str s)
     return h;
 }
 
+void str_hex(char *out, const unsigned char *bytes, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * n] = '\0';
+}
+
 bool str_to_i64(struct str s, int64_t *out)
 {
     size_t i = 0;

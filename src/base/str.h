@@ -35,6 +35,8 @@ size_t str_find(struct str s, struct str needle); /* offset of the first, or SIZ
 int str_cmp(struct str a, struct str b);          /* memcmp order, shorter first on a tie */
 uint64_t str_hash(struct str s);                  /* FNV-1a, 64 bit; not for adversarial keys */
 
+void str_hex(char *out, const unsigned char *bytes, size_t n); /* 2 n lower-case digits and a NUL */
+
 /* Whole decimal numbers with an optional sign, nothing before or after; false leaves *out alone. */
 bool str_to_i64(struct str s, int64_t *out);
 bool str_to_double(struct str s, double *out); /* finite, C locale, strtod's decimal syntax */

@@ -49,17 +49,6 @@ struct making {
     size_t next_cap;
 };
 
-static struct noted *noted(struct builder *b, const struct node *x)
-{
-    if (x->id >= b->n_noted) {
-        size_t n = 2 * (size_t)x->id + 64;
-        b->noted = mem_realloc(b->noted, n * sizeof *b->noted);
-        memset(b->noted + b->n_noted, 0, (n - b->n_noted) * sizeof *b->noted);
-        b->n_noted = n;
-    }
-    return &b->noted[x->id];
-}
-
 static void put_point(struct points *p, uint32_t c)
 {
     if (p->n == p->cap) {
@@ -105,7 +94,7 @@ static void collect_text(struct making *m, struct str text)
 /* False: it was before. */
 static bool collect_first(const struct making *m, const struct node *x)
 {
-    struct noted *n = noted(m->b, x);
+    struct noted *n = node_noted(m->b, x);
     bool first = n->collected != m->round;
     n->collected = m->round;
     return first;
@@ -348,7 +337,7 @@ static uint32_t number_state(struct making *m, const struct node *x)
 {
     if (x == m->b->never)
         return DFA_DEAD;
-    struct noted *n = noted(m->b, x);
+    struct noted *n = node_noted(m->b, x);
     if (n->numbered != m->round) {
         if (m->n_states == m->states_cap) {
             m->states_cap = m->states_cap ? 2 * m->states_cap : 64;

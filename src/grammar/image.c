@@ -134,16 +134,11 @@ static const struct node *image_once(struct builder *b, const struct node *x)
 /* Once for each node of a builder: thousands of members share the strings that their values may be. */
 static const struct node *image(struct builder *b, const struct node *x)
 {
-    if (x->id >= b->n_images) {
-        size_t n = 2 * (size_t)x->id + 64;
-        b->images = mem_realloc(b->images, n * sizeof *b->images);
-        memset(b->images + b->n_images, 0, (n - b->n_images) * sizeof *b->images);
-        b->n_images = n;
-    }
-    if (b->images[x->id])
-        return b->images[x->id];
-    const struct node *y = image_once(b, x); /* may move the table */
-    return b->images[x->id] = y;
+    const struct node *known = node_noted(b, x)->image;
+    if (known)
+        return known;
+    const struct node *y = image_once(b, x); /* may move the notes */
+    return node_noted(b, x)->image = y;
 }
 
 const struct node *node_spelled(struct builder *b, const struct node *x)

@@ -152,7 +152,6 @@ void builder_close(struct builder *b)
         return;
     arena_free(&b->arena);
     mem_free(b->table);
-    mem_free(b->images);
     mem_free(b->noted);
     mem_free(b->rules);
     mem_free(b);
@@ -171,6 +170,17 @@ enum err_code builder_err(const struct builder *b, struct err *err)
 struct arena *builder_arena(struct builder *b)
 {
     return &b->arena;
+}
+
+struct noted *node_noted(struct builder *b, const struct node *x)
+{
+    if (x->id >= b->n_noted) {
+        size_t n = 2 * (size_t)x->id + 64;
+        b->noted = mem_realloc(b->noted, n * sizeof *b->noted);
+        memset(b->noted + b->n_noted, 0, (n - b->n_noted) * sizeof *b->noted);
+        b->n_noted = n;
+    }
+    return &b->noted[x->id];
 }
 
 bool node_regular(const struct node *x)

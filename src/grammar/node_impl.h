@@ -57,8 +57,9 @@ struct node {
     };
 };
 
-struct noted { /* of a node, while an automaton is made: valid in the round that is said */
-    uint32_t collected, numbered, state;
+struct noted {                           /* of a node */
+    const struct node *image;            /* what JSON writes for it; NULL: not asked for yet */
+    uint32_t collected, numbered, state; /* while an automaton is made: valid in the round that is said */
 };
 
 struct rule {
@@ -71,8 +72,6 @@ struct builder {
     const struct node **table; /* open addressing; a power of two of places */
     size_t n_nodes, table_size, text_bytes;
     const struct node *never, *empty, *any;
-    const struct node **images; /* by id, what JSON writes for it; NULL: not asked for yet */
-    size_t n_images;
     struct noted *noted; /* by id */
     size_t n_noted;
     uint32_t rounds; /* automata that were made */
@@ -85,6 +84,7 @@ struct builder {
     size_t asked_work, asked_cells;             /* what questions have used (ask.c) */
 };
 
+struct noted *node_noted(struct builder *b, const struct node *x); /* until another node's are asked for */
 /* Two parts in a row, without looking for texts to join. */
 const struct node *node_pair(struct builder *b, const struct node *head, const struct node *tail);
 const struct node *node_image(struct builder *b, const struct node *x);

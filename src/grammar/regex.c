@@ -121,13 +121,6 @@ static struct texts in_a_row(struct regex *r, struct texts x, struct texts y)
     return out;
 }
 
-static struct texts either(struct regex *r, struct texts x, struct texts y)
-{
-    for (int i = 0; i < 4; i++)
-        x.at[i & 1][i >> 1] = or_null(r, x.at[i & 1][i >> 1], y.at[i & 1][i >> 1]);
-    return x;
-}
-
 static struct texts repeated(struct regex *r, struct texts x, size_t min, size_t max)
 {
     if (!anchored(&x))
@@ -136,7 +129,9 @@ static struct texts repeated(struct regex *r, struct texts x, size_t min, size_t
         return free_texts(node_empty(r->b));
     if (max > 1)
         fail(r, "an anchor in a repeat is not supported");
-    return min ? x : either(r, x, free_texts(node_empty(r->b)));
+    if (!min)
+        x.at[0][0] = or_null(r, x.at[0][0], node_empty(r->b));
+    return x;
 }
 
 /* The characters that a text of this flavour may have: JSON's strings come without U+0000, which our own reader refuses. */

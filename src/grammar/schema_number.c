@@ -320,7 +320,7 @@ static const struct node *rest_of(struct digits *d, int at, uint64_t rest, bool 
     struct free_state *known = state_slot(d, left, rests);
     if (known->node)
         return known->node;
-    d->overflow = ++d->used > NUMBER_STATES_MAX || d->c->code;
+    d->overflow = ++d->used > NUMBER_STATES_MAX;
     const struct node *x = make_rest(d, at, rest, false, false);
     *state_slot(d, left, rests) = (struct free_state){ left, rests, x };
     return x;

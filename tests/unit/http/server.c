@@ -180,23 +180,30 @@ static int count_lines(const char *head, const char *start)
     return count;
 }
 
+/* The application's answer as the client reads it; value NULL: it does not say name itself. */
+static struct peer_reply *reply_of(struct world *w, int status, const char *name, const char *value)
+{
+    struct peer p;
+    peer_open(&p, world_url(w));
+    peer_send(&p, GET("/hold"));
+    struct http_exchange *x = world_take(w);
+    if (value)
+        http_set_header(x, name, value);
+    http_reply(x, status, "text/plain", STR("not now"));
+    struct peer_reply *r = peer_read(&p);
+    peer_close(&p);
+    return r;
+}
+
 static void the_application_knows_better_when_to_retry(void **state)
 {
     (void)state;
     struct world *w = world_start(NULL);
     for (int own = 0; own < 2; own++) {
-        struct peer p;
-        peer_open(&p, world_url(w));
-        peer_send(&p, GET("/hold"));
-        struct http_exchange *x = world_take(w);
-        if (own)
-            http_set_header(x, "Retry-After", "7");
-        http_reply(x, 503, "text/plain", STR("busy"));
-        struct peer_reply *r = peer_read(&p);
+        struct peer_reply *r = reply_of(w, 503, "Retry-After", own ? "7" : NULL);
         assert_string_equal(peer_header(r, "retry-after"), own ? "7" : "1");
         assert_int_equal(count_lines(r->head.ptr, "\r\nretry-after"), own ? 0 : 2); /* none contradicts it */
         peer_reply_free(r);
-        peer_close(&p);
     }
     world_end(w);
 }
@@ -206,18 +213,10 @@ static void a_conflict_is_not_repeated_unless_the_application_says_so(void **sta
     (void)state;
     struct world *w = world_start(NULL);
     for (int own = 0; own < 2; own++) {
-        struct peer p;
-        peer_open(&p, world_url(w));
-        peer_send(&p, GET("/hold"));
-        struct http_exchange *x = world_take(w);
-        if (own)
-            http_set_header(x, "x-should-retry", "true");
-        http_reply(x, 409, "text/plain", STR("not now"));
-        struct peer_reply *r = peer_read(&p);
+        struct peer_reply *r = reply_of(w, 409, "x-should-retry", own ? "true" : NULL);
         assert_string_equal(peer_header(r, "x-should-retry"), own ? "true" : "false");
         assert_int_equal(count_lines(r->head.ptr, "\r\nx-should-retry"), 1);
         peer_reply_free(r);
-        peer_close(&p);
     }
     world_end(w);
 }
