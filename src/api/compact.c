@@ -301,10 +301,20 @@ static enum err_code read_sealed(json_t **out, const struct api *a, struct str o
         code = json_read(out, buf_str(&plain), err); /* ours, but perhaps of another version */
     if (!code && !json_is_array(json_object_get(*out, "items"))) {
         json_decref(*out);
+        *out = NULL;
         code = err_set(err, ERR_ENCRYPTED_CONTENT, param,
                        "The compaction item was made by another version of thinkd.");
     }
     buf_free(&plain);
+    return code;
+}
+
+enum err_code compaction_check(const struct api *a, struct str owner, const json_t *item, const char *path,
+                               struct arena *arena, struct err *err)
+{
+    json_t *sealed = NULL;
+    enum err_code code = read_sealed(&sealed, a, owner, item, path, arena, err);
+    json_decref(sealed);
     return code;
 }
 

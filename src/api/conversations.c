@@ -97,6 +97,23 @@ static enum err_code resolve(const struct call *c, json_t **item, const char *pa
     return ERR_OK;
 }
 
+/* What is sealed opens for this owner, or every response with this conversation would fail. */
+static enum err_code check_sealed(const struct call *c, const json_t *item, const char *path,
+                                  struct arena *arena, struct err *err)
+{
+    const json_t *token = json_object_get(item, "encrypted_content");
+    struct str type = item_type_of(item);
+    if (str_is(type, "compaction"))
+        return compaction_check(c->api, str_from(c->owner.id), item, path, arena, err);
+    if (!str_is(type, "reasoning") || !json_is_string(token))
+        return ERR_OK;
+    struct buf thought = { 0 };
+    enum err_code code = seal_get(c->api->seal, str_from(c->owner.id), "reasoning", json_str(token),
+                                  arena_printf(arena, "%s.encrypted_content", path), &thought, err);
+    buf_free(&thought);
+    return code;
+}
+
 static enum err_code read_items(const struct call *c, const json_t *sent, json_t *out, struct arena *arena,
                                 struct err *err)
 {
@@ -107,7 +124,9 @@ static enum err_code read_items(const struct call *c, const json_t *sent, json_t
         code = item_normalise(&item, json_array_get(sent, i), path, arena, err);
         if (code)
             break;
-        code = resolve(c, &item, path, arena, err);
+        code = check_sealed(c, item, path, arena, err);
+        if (!code)
+            code = resolve(c, &item, path, arena, err);
         json_array_append_new(out, item);
     }
     return code ? code : conversation_fresh_ids(c->api, &c->owner, out, arena, err);

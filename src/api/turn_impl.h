@@ -283,6 +283,9 @@ enum err_code prompt_apply(struct api *a, json_t *body, struct arena *arena, str
  * at most tokens_max. *out is the caller's, also where there was nothing to replace. */
 enum err_code compaction_expand(json_t **out, const struct api *a, struct str owner, const json_t *input,
                                 int64_t tokens_max, struct arena *arena, struct err *err);
+/* Whether a compaction item is this owner's; path is the item's. ERR_ENCRYPTED_CONTENT, or that of a field. */
+enum err_code compaction_check(const struct api *a, struct str owner, const json_t *item, const char *path,
+                               struct arena *arena, struct err *err);
 /* tokens_max for a request that is to be answered: a share of the window of t's tier and the loaded model. */
 int64_t compaction_room(const struct turn *t);
 /* Where t's prompt is longer than t->compact_above, or t->compacts: seals the newest of the window's items, from a user message on
