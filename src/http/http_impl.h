@@ -32,7 +32,8 @@
 #define HTTP_ARGS_MAX         4                 /* {..} in a route's pattern */
 #define HTTP_QUEUE_PER_WORK   64                /* complete requests that wait for one worker */
 #define HTTP_BODIES_MAX       (512 * MIB)       /* of all requests in flight */
-#define HTTP_GATHER_NS        (2 * 1000 * 1000) /* at least this long between two rounds of stream wakes */
+#define HTTP_GATHER_NS        (2 * 1000 * 1000) /* at least this long between two rounds of stream wakes, */
+#define HTTP_GATHER_FROM      256               /* where so many requests are in flight */
 #define HTTP_LINGER_MS        2000              /* how long a refused client may take to read why */
 #define HTTP_ACCEPT_PAUSE_MS  100               /* when the process has no descriptor left */
 #define HTTP_ID_SIZE          37                /* "req_", 32 hex digits, NUL */

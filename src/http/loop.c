@@ -5,11 +5,11 @@
  * timers fire; wake streams; let the library work; free what died. Nothing in it blocks: what may take
  * long runs on a worker, and whoever answers an exchange puts a note.
  *
- * Wakes of streams are gathered. The library walks all suspended connections at each resume, so one
+ * Wakes of streams are gathered where there are many. The library walks all suspended connections at each resume, so one
  * resume a token would cost more than the tokens when many streams wait: a stream that has bytes goes on
- * the ready list, and the list is woken at most every HTTP_GATHER_NS. The first
- * wake after a pause is acted on at once; replies always are, ANSWERS_MAX of them a round, so that a request that comes behind a
- * group of them, as the store commits them, does not wait until all are written.
+ * the ready list, and the list is woken in each round while few requests are in flight, else at most every HTTP_GATHER_NS, the
+ * first wake after a pause at once. Replies are acted on at once always, ANSWERS_MAX of them a round, so that a request that
+ * comes behind a group of them, as the store commits them, does not wait until all are written.
  */
 #include "http/http_impl.h"
 
@@ -71,9 +71,15 @@ static void on_done(struct http_exchange *x)
         daemon_resume(x->conn);
 }
 
+/* When the ready list may be woken. */
+static int64_t flush_ns(const struct http_server *s)
+{
+    return s->n_exchanges < HTTP_GATHER_FROM ? 0 : s->flushed_ns + HTTP_GATHER_NS;
+}
+
 static void flush_ready(struct http_server *s, int64_t now_ns)
 {
-    if (!s->ready || now_ns - s->flushed_ns < HTTP_GATHER_NS)
+    if (!s->ready || now_ns < flush_ns(s))
         return;
     s->flushed_ns = now_ns;
     struct http_exchange *x = s->ready;
@@ -124,8 +130,8 @@ static void read_notes(struct http_server *s)
 static int wait_ms(struct http_server *s, int64_t now_ns)
 {
     int64_t next = conns_next_ns(s), library_ms = daemon_wait_ms(s);
-    if (s->ready && s->flushed_ns + HTTP_GATHER_NS < next)
-        next = s->flushed_ns + HTTP_GATHER_NS;
+    if (s->ready && flush_ns(s) < next)
+        next = flush_ns(s);
     if (s->stopping && !s->cut && s->stop_by_ns < next)
         next = s->stop_by_ns;
     int64_t ms = next == INT64_MAX ? -1 : next <= now_ns ? 0 : (next - now_ns + 999999) / 1000000;
