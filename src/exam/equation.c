@@ -471,9 +471,14 @@ static void by_factors(struct exam_text *t, int64_t b, int64_t c, char x, int64_
     }
 }
 
-static int64_t value_at(struct exam_text *t, const int64_t *n, int64_t x)
+/* What stands before x^2 was divided away, so it is written down again before it is multiplied with. */
+static int64_t value_at(struct exam_text *t, const int64_t *n, char name, int64_t x)
 {
     struct buf *out = t->recheck;
+    if (n[0] != 1) {
+        put_quadratic(out, n, name, "", false);
+        buf_putc(out, '\n');
+    }
     int64_t square = steps_signed(t, out, '*', x, x);
     if (n[0] != 1)
         square = steps_apply(t, out, '*', n[0], square);
@@ -496,9 +501,9 @@ static void solve_quadratic(const struct exam_case *c, struct exam_text *t)
     }
     (t->route ? by_factors : by_formula)(t, n[1], n[2], x, roots);
     check_begin(t->recheck);
-    int64_t left = value_at(t, c->n, roots[0]);
+    int64_t left = value_at(t, c->n, x, roots[0]);
     if (left == 0 && roots[1] != roots[0])
-        left = value_at(t, c->n, roots[1]);
+        left = value_at(t, c->n, x, roots[1]);
     check_equal(t->recheck, left, 0);
     if (roots[0] == roots[1])
         answer_put(t, "%c=%lld", x, (long long)roots[0]);
