@@ -241,13 +241,42 @@ def grows(path, directory):
 
 
 def rewards_run(path, directory):
-    """The whole of grpo.py at toy size."""
+    """The whole of grpo.py at toy size: replies drawn in torch, and by the engine."""
     train(path, directory, "--steps", 2)
-    run = subprocess.run([sys.executable, ROOT / "train" / "grpo.py", "--state", directory, "--checkpoint", "checkpoint.pt", "--tool", path, "--steps", "1",
-                          "--prompts", "3", "--samples", "4", "--held-out", "4", "--rows", "16"], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-1500:]
-    rows = [json.loads(line) for line in open(f"{directory}/grpo.jsonl")]
-    assert {"pass", "vote"} <= rows[0].keys() and "right" in rows[1] and same(load(f"{directory}/grpo.pt"), load(f"{directory}/checkpoint.pt"))
+    for more in ([], ["--engine", pathlib.Path(path).parent / "thinkd"]):
+        run = subprocess.run([sys.executable, ROOT / "train" / "grpo.py", "--state", directory, "--checkpoint", "checkpoint.pt", "--tool", path, "--steps", "1",
+                              "--prompts", "3", "--samples", "4", "--held-out", "4", "--rows", "16", *more], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr[-1500:]
+        rows = [json.loads(line) for line in open(f"{directory}/grpo.jsonl")]
+        os.remove(f"{directory}/grpo.jsonl")
+        assert {"pass", "vote"} <= rows[0].keys() and "right" in rows[1] and same(load(f"{directory}/grpo.pt"), load(f"{directory}/checkpoint.pt"))
+
+
+def draws(path, directory):
+    """What the engine says it drew a token with is what torch computes for it, but for the rounding of its weights."""
+    import torch
+
+    import export
+    import grpo
+    from evaluate import Asker, load_model
+    import data
+    train(path, directory, "--steps", 2)
+    model, _ = load_model(f"{directory}/checkpoint.pt")
+    asker = Asker(model, directory, path)
+    template = open(f"{directory}/chat.jinja", encoding="utf-8").read().rstrip("\n")
+    source = grpo.Served(asker, f"{pathlib.Path(path).parent}/thinkd", f"{directory}/served.gguf", template, model.c, "q8_0", 1)
+    documents = [d for d in data.documents(path, 5, 6, "--family", "add", "--level", "2", "--effort", "low") if len(d["turns"]) == 1]
+    groups, _ = grpo.roll_out(asker, source, documents, 3)
+    assert [len(g) for g in groups] == [3] * len(documents)
+    model.load_state_dict(export.dequantised(model.state_dict()))
+    for r in (r for g in groups for r in g):
+        whole = torch.tensor([r.prompt + r.reply])
+        t = whole.shape[1]
+        logits = model(whole, model.cos[:t], model.sin[:t], torch.full((t, t), -30000.0).triu(1)[None, None])[0]
+        now = logits.log_softmax(-1)[len(r.prompt) - 1:t - 1].gather(1, whole[0, len(r.prompt):, None])[:, 0]
+        told = torch.tensor(r.drawn)
+        assert ((now - told).abs()[~told.isnan()] < 0.1).all() and told.isnan().sum() <= 1, (now - told).abs().max()
+    asker.mark.close()
 
 
 def shifts(path, directory):
@@ -285,6 +314,34 @@ def reinforces(path, directory):
         grpo.update(model, optimizer, grpo.advantages([rollouts]), 16)
     assert chance() > before + 0.2, (before, chance())
     assert grpo.advantages([[grpo.Rollout([1], [2], 1.0), grpo.Rollout([1], [3], 1.0)]]) == []
+
+
+def clips(path, directory):
+    """Replies share rows and each sees itself alone; a token that was drawn with much less chance is not made likelier still."""
+    import torch
+
+    import grpo
+    from model import Config, Model
+    torch.manual_seed(1)
+    model = Model(Config(vocab=16, width=32, layers=2, ff=64, heads=4, kv_heads=2, head_dim=8)).init(1)
+    ids = lambda n: torch.randint(1, 16, (n,)).tolist()
+    scored = [grpo.Scored(grpo.Rollout(ids(1 + i % 7), ids(1 + 37 * i % 400), 1.0), (-1) ** i * (1 + i)) for i in range(30)]
+    pieces = grpo.rows_of(scored, 1024)
+    assert sum(int((p[1] >= 0).sum()) for p in pieces) == sum(len(s.rollout.reply) for s in scored)
+    assert {p[0].shape for p in pieces} <= {(4, 256), (2, 512), (1, 1024)}
+    total = 0.0
+    for (prompt, reply, *_), advantage in scored:
+        whole = torch.tensor([prompt + reply])
+        t = whole.shape[1]
+        logits = model(whole, model.cos[:t], model.sin[:t], torch.full((t, t), -30000.0).triu(1)[None, None])[0]
+        chosen = logits.log_softmax(-1)[len(prompt) - 1:t - 1].gather(1, whole[0, len(prompt):, None])
+        total += float(chosen.detach().sum()) * -1
+    assert abs(sum(float(grpo.loss_of(model, *p)[1]) for p in pieces) - total) < 1e-3 * total
+    for drawn, advantage, moves in ((-50.0, 1.0, False), (-50.0, -1.0, True), (0.0, 1.0, True), (0.0, -1.0, False)):
+        model.zero_grad()
+        (piece,) = grpo.rows_of([grpo.Scored(grpo.Rollout([1, 2], [5], 1.0, [drawn]), advantage)], 256)
+        grpo.loss_of(model, *piece)[0].backward()
+        assert (float(model.token_embd.grad.abs().sum()) > 0) == moves, (drawn, advantage)
 
 
 if __name__ == "__main__":
