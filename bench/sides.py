@@ -166,17 +166,19 @@ def free_port():
 
 
 class Llama:
-    """Flash attention on or off, one cache for all sequences or one each: which is better depends on the work, so each work
-    tries all, once, and is compared with the best."""
+    """Flash attention on or off, one cache for all sequences or one each, and where thinkd keeps 8 bits of keys and values the
+    same or halves: which is better depends on the work, so each work tries all, once, and is compared with the best."""
     name = "llama.cpp"
 
-    def __init__(self, build, threads):
-        self.anchor, self.build, self.threads = Anchor(), build, threads
+    def __init__(self, build, threads, kv):
+        self.anchor, self.build, self.threads, self.kv = Anchor(), build, threads, kv
 
     def settings(self, work):
-        flash = [("-fa", "on"), ("-fa", "off")]
+        flash = [["-fa", "on"], ["-fa", "off"]]
+        if self.kv == "q8_0":
+            flash.append(["-fa", "on", "-ctk", "q8_0", "-ctv", "q8_0"])  # values of 8 bits need flash attention
         if work.kind in ("prefill", "stream"):
-            return [list(f) for f in flash]
+            return flash
         return [[*f, kvu] for f in flash for kvu in ("-kvu", "-no-kvu")]
 
     def figure(self, work, path, setting, short=False):
@@ -195,7 +197,7 @@ class Llama:
         return objects(text)[0]["avg_ts"]
 
     def batched(self, work, path, setting, new):
-        cells = work.prefix + work.branches * new if setting[-1] == "-kvu" else work.branches * (work.prefix + new)
+        cells = work.prefix + work.branches * new if "-kvu" in setting else work.branches * (work.prefix + new)
         cells = (cells + 256 * work.branches + 255) // 256 * 256
         text, peak = measured(self.anchor.command(
             "llama-batched-bench", "-m", path, "-t", self.threads, "-c", cells, "-b", 2048, "-ub", 512, *setting, "-npp",
