@@ -146,7 +146,16 @@ static const struct refused {
       "input[0].content[0].image_url.url", ERR_INVALID_TYPE },
     { "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\",\"detail\":"
       "\"hi\"}}]}",
+      "input[0].content[0].image_url.detail", ERR_INVALID_VALUE },
+    { "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"detail\":\"low\",\"image_url\":{\"url\":"
+      "\"x\"}}]}",
       "input[0].content[0].detail", ERR_INVALID_VALUE },
+    { "{\"role\":\"user\",\"content\":[{\"type\":\"input_image\",\"image_url\":\"x\",\"text\":\"t\"}]}",
+      "input[0].content[0].text", ERR_UNKNOWN_PARAMETER },
+    { "{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"file_id\":\"f\",\"filename\":true}}]}",
+      "input[0].content[0].file.filename", ERR_INVALID_TYPE },
+    { "{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"file_id\":\"f\",\"fil\":\"l\"}}]}",
+      "input[0].content[0].file.fil", ERR_UNKNOWN_PARAMETER },
     { "{\"role\":\"user\",\"content\":[{\"type\":\"input_file\"}]}", "input[0].content[0].file_id",
       ERR_MISSING_PARAMETER },
     { "{\"type\":\"function_call\",\"name\":\"f\",\"arguments\":\"\"}", "input[0].call_id",
