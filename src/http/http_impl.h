@@ -27,11 +27,12 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#define HTTP_FIELDS_MAX       128               /* header fields of a request */
-#define HTTP_QUERY_MAX        64                /* query parameters */
-#define HTTP_ARGS_MAX         4                 /* {..} in a route's pattern */
-#define HTTP_QUEUE_PER_WORK   64                /* complete requests that wait for one worker */
-#define HTTP_BODIES_MAX       (512 * MIB)       /* of all requests in flight */
+#define HTTP_FIELDS_MAX       128         /* header fields of a request */
+#define HTTP_QUERY_MAX        64          /* query parameters */
+#define HTTP_ARGS_MAX         4           /* {..} in a route's pattern */
+#define HTTP_QUEUE_PER_WORK   64          /* complete requests that wait for one worker */
+#define HTTP_BODIES_MAX       (512 * MIB) /* of all requests in flight */
+#define HTTP_BODY_BELIEVED    (4 * MIB)   /* of a body that came, before memory is taken for all of it */
 #define HTTP_GATHER_NS        (2 * 1000 * 1000) /* at least this long between two rounds of stream wakes, */
 #define HTTP_GATHER_FROM      256               /* where so many requests are in flight */
 #define HTTP_LINGER_MS        2000              /* how long a refused client may take to read why */

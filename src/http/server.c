@@ -296,9 +296,18 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *method, cons
     return MHD_YES; /* answered when complete, which it is at the next call: there is no body */
 }
 
+/* A buffer that grows is copied, which for tens of megabytes keeps the loop for tens of milliseconds: who has sent so much is
+ * believed about the rest, whose pages are not touched before it comes. */
+static void believe_length(struct http_exchange *x)
+{
+    if (x->framing.has_length && x->body.len >= HTTP_BODY_BELIEVED && x->framing.length > x->body.cap)
+        buf_reserve(&x->body, x->framing.length - x->body.len);
+}
+
 static enum MHD_Result on_body(struct http_exchange *x, const char *bytes, size_t *len)
 {
     struct err err;
+    believe_length(x);
     buf_put(&x->body, bytes, *len);
     x->body_counted += *len;
     x->server->body_bytes += *len;
