@@ -31,7 +31,8 @@ import torch.nn.functional as F
 import data
 import export
 from evaluate import Asker, load_model, visible, vote
-from train import CPU_MICRO, GPU_MICRO
+from model import logits_of
+from train import CPU_MICRO, GPU_MICRO, autocast
 
 CLIP_LOW, CLIP_HIGH = 0.2, 0.28
 FORMAT, LENGTH = 0.1, 0.0003
@@ -106,11 +107,7 @@ def rows_of(scored, tokens):
 
 def loss_of(model, ids, targets, doc, gain, drawn):
     """The sum over the replies' tokens of what is to become small, and of minus their log-probabilities."""
-    t = ids.shape[1]
-    index = torch.arange(t, device=ids.device)
-    seen = (doc[:, :, None] == doc[:, None, :]) & (index[:, None] >= index[None, :])
-    mask = torch.zeros(seen.shape, device=ids.device).masked_fill(~seen, -30000.0)[:, None]
-    logits = model(ids, model.cos[:t], model.sin[:t], mask).float()
+    logits = logits_of(model, ids, doc)
     surprise = F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=-1, reduction="none")
     old = torch.where(drawn.isnan(), -surprise.detach(), drawn)
     ratio = torch.where(targets >= 0, -surprise - old, 0.0).exp()
@@ -159,7 +156,7 @@ class Torch:
     """Replies drawn by the model itself, many rows at a time."""
 
     def __init__(self, asker, rows, seed):
-        self.asker, self.rows, self.seed = asker, rows, seed
+        self.asker, self.rows = asker, rows
         self.generator = torch.Generator(asker.model.token_embd.device).manual_seed(seed)
 
     def ask(self, documents, samples, temperature, seed=None):
@@ -277,10 +274,9 @@ def main():
     held = [d for d in data.documents(args.tool, 99, args.held_out * 8, "--held-out")
             if len(d["turns"]) == 1 and d["effort"] in EFFORTS and (not only or d["family"] in only)][:args.held_out]
     compiled = torch.compile(loss_of, dynamic=False) if args.compile else loss_of
-    narrow = saved["run"]["size"] != "toy"
 
     def loss(*piece):
-        with torch.autocast(device, torch.bfloat16, enabled=narrow):
+        with autocast(device, saved["run"]["size"]):
             return compiled(*piece)
 
     log = open(f"{args.state}/grpo.jsonl", "a", buffering=1)

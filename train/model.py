@@ -132,14 +132,19 @@ class Model(nn.Module):
         return F.linear(self.hidden(ids, cos, sin, mask, caches), self.token_embd)
 
 
-def loss_of(model, ids, targets, doc):
-    """ids, targets, doc [B,T]; a target below 0 does not count. A token sees its own document only. Positions run on
-    through a row: attention depends on differences of positions alone. The sum over what counts, in nats."""
+def logits_of(model, ids, doc):
+    """ids, doc [B,T] -> [B,T,V]. A token sees its own document only. Positions run on through a row: attention depends on
+    differences of positions alone."""
     t = ids.shape[1]
     index = torch.arange(t, device=ids.device)
     seen = (doc[:, :, None] == doc[:, None, :]) & (index[:, None] >= index[None, :])
     mask = torch.zeros(seen.shape, device=ids.device).masked_fill(~seen, -30000.0)[:, None]
-    logits = model(ids, model.cos[:t], model.sin[:t], mask).float()
+    return model(ids, model.cos[:t], model.sin[:t], mask).float()
+
+
+def loss_of(model, ids, targets, doc):
+    """ids, targets, doc [B,T]; a target below 0 does not count. The sum over what counts, in nats."""
+    logits = logits_of(model, ids, doc)
     return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=-1, reduction="sum")
 
 

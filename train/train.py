@@ -142,6 +142,12 @@ def prepare(args):
     return run
 
 
+def autocast(device, size):
+    if device == "cuda" or size != "toy":
+        return torch.autocast(device, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
 class Run:
     """Model, optimizers, stream and counts: what a checkpoint holds."""
 
@@ -188,11 +194,6 @@ class Run:
                     "place": (self.stream.number, self.stream.at), "seconds": self.seconds(), "history": self.history}, path + ".part")
         os.replace(path + ".part", path)
 
-    def autocast(self):
-        if self.device == "cuda":
-            return torch.autocast("cuda", torch.bfloat16)
-        return torch.autocast("cpu", torch.bfloat16) if self.run["size"] != "toy" else contextlib.nullcontext()
-
     def advance(self, rate):
         """One step: micro-batches until the step's tokens are reached, then the optimizers. Returns loss and what counted."""
         batches = [data.unpack(self.stream.batch().to(self.device)) for _ in range(self.run["step_tokens"] // self.run["micro_tokens"])]
@@ -202,7 +203,7 @@ class Run:
         counts = sum(int((targets >= 0).sum()) for _, targets, _ in batches)
         total = 0.0
         for ids, targets, doc in batches:
-            with self.autocast():
+            with autocast(self.device, self.run["size"]):
                 loss = self.loss(self.model, ids, targets, doc) / counts
             loss.backward()
             total += loss.item()
